@@ -1,0 +1,51 @@
+//! What the service should be: the part of a configuration that decisions depend on.
+
+use std::time::Duration;
+
+/// The wishes that the [`Supervisor`](crate::Supervisor) fulfils.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// How many slots there are; at least 1, at most [`Spec::MAX_SLOTS`].
+    pub slots: u32,
+    /// Who gets a new connection.
+    pub balance: Balance,
+    /// Whether workers are given the agent, which drains them without losing a request.
+    pub agent: bool,
+    /// How long a new worker may take until it is ready.
+    pub ready_timeout: Duration,
+    /// How long a replaced worker may finish its work.
+    pub drain_timeout: Duration,
+    /// How long a stop may take, draining and stopping together.
+    pub shutdown_timeout: Duration,
+    /// How long a worker has after the stop signal before it is killed.
+    pub stop_timeout: Duration,
+    /// Whether to go on when the first start has failed in every slot.
+    pub keep_trying: bool,
+}
+
+impl Spec {
+    /// The most slots a service may have.
+    pub const MAX_SLOTS: u32 = 1024;
+}
+
+/// Who gets a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// Each slot has a socket of its own in a `SO_REUSEPORT` group; the kernel's hash chooses.
+    Kernel,
+    /// The primary accepts and deals in turn.
+    RoundRobin,
+    /// All slots share one socket; whoever is quickest accepts.
+    Shared,
+}
+
+impl Balance {
+    /// The word a user writes for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::RoundRobin => "round-robin",
+            Self::Shared => "shared",
+        }
+    }
+}
