@@ -1,0 +1,314 @@
+//! What is to be done: everything the [`Supervisor`](crate::Supervisor) ever asks for.
+
+use std::time::Duration;
+
+use crate::{
+    Exit, Failure, Generation, Left, ListenerId, Member, QueryId, RequestId, RolloutReport, Slot,
+    Wish, WorkerId,
+};
+
+/// An order to the shell. Whatever can fail is answered by an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a process; answered by `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// Its name from now on.
+        worker: WorkerId,
+        /// Where it works.
+        slot: Slot,
+        /// Which load of the code it is.
+        generation: Generation,
+    },
+    /// Send the service's stop signal to the worker's process.
+    SignalStop {
+        /// To whom.
+        worker: WorkerId,
+    },
+    /// Kill every process of the worker's group.
+    Kill {
+        /// Whose group.
+        worker: WorkerId,
+    },
+
+    /// Make a listening socket; answered by `MemberOpened` or `MemberFailed`.
+    OpenMember {
+        /// Which.
+        member: Member,
+        /// What it listens on.
+        wish: Wish,
+    },
+    /// Close a listening socket.
+    CloseMember {
+        /// Which.
+        member: Member,
+    },
+    /// Answer a worker's request to listen.
+    Answer {
+        /// Who asked.
+        worker: WorkerId,
+        /// What it asked.
+        query: QueryId,
+        /// The socket it works on from now on.
+        member: Member,
+        /// Whether it is given the socket, or connections that the primary accepted.
+        given: Given,
+    },
+    /// Refuse a worker's request to listen, with the error that it will see.
+    Refuse {
+        /// Who asked.
+        worker: WorkerId,
+        /// What it asked.
+        query: QueryId,
+        /// The system's error number.
+        errno: i32,
+    },
+    /// Look at what the worker's process listens on; answered by `SocketsInspected`.
+    InspectSockets {
+        /// Whose sockets.
+        worker: WorkerId,
+    },
+
+    /// The primary accepts (or stops accepting) from this socket, to deal what it accepts.
+    Accept {
+        /// From which socket.
+        member: Member,
+        /// Whether from now on it does.
+        on: bool,
+    },
+    /// The worker may (or may no longer) be dealt connections of the listener.
+    Eligible {
+        /// Who.
+        worker: WorkerId,
+        /// For what.
+        listener: ListenerId,
+        /// Whether from now on it may.
+        on: bool,
+    },
+    /// Accept what waits in every socket's queue and deal it; answered by `QueuesEmptied`.
+    EmptyQueues,
+
+    /// Tell the worker's agent to drain.
+    Drain {
+        /// Whose.
+        worker: WorkerId,
+        /// How long it may take.
+        within: Duration,
+    },
+    /// Send Node's own `disconnect`, as the last thing the worker is ever told.
+    Disconnect {
+        /// To whom.
+        worker: WorkerId,
+    },
+    /// Let a worker go that asked to leave.
+    AllowLeave {
+        /// Whom.
+        worker: WorkerId,
+    },
+
+    /// Tell a waiting client how its rollout goes on.
+    Progress {
+        /// Whom.
+        request: RequestId,
+        /// What happened.
+        progress: Progress,
+    },
+    /// Answer a request, once.
+    Reply {
+        /// Which.
+        request: RequestId,
+        /// With what.
+        answer: Answer,
+    },
+    /// Tell the service manager.
+    Notify(Notify),
+    /// Tell the people who read the log.
+    Tell(Notice),
+    /// The work is done: leave nothing behind and exit with this code.
+    Exit {
+        /// `0` after a stop that was asked for, `1` after a first start that failed.
+        code: u8,
+    },
+}
+
+/// What a worker that asked to listen is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A duplicate of the socket: it accepts for itself.
+    Socket,
+    /// Connections, one by one.
+    Connections,
+}
+
+/// A step of a rollout, for who waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The slot that is being replaced.
+    pub slot: Slot,
+    /// How many slots there are.
+    pub of: u32,
+    /// What happened there.
+    pub step: Step,
+}
+
+/// What happened in a slot during a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A new worker was started.
+    Started(WorkerId),
+    /// The new worker is ready; the old one drains.
+    Ready(WorkerId),
+    /// The old worker accepts nothing more and has no request left.
+    Replaced(WorkerId),
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The rollout that was asked for is over, well or badly.
+    RolledOut(RolloutReport),
+    /// The service has been told to stop and every worker is gone.
+    Stopped,
+    /// It cannot be done now.
+    Refused(Refusal),
+}
+
+/// Why a request cannot be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The service is stopping.
+    Stopping,
+    /// More clients wait for a rollout than are remembered.
+    TooManyWaiting,
+}
+
+/// What a service manager is told (`sd_notify(3)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notify {
+    /// Every slot has a ready worker, or has failed once while another is ready.
+    Ready,
+    /// A rollout has begun.
+    Reloading,
+    /// The service stops.
+    Stopping,
+}
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A worker has become ready.
+    WorkerReady {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// How long after its start.
+        after: Duration,
+    },
+    /// A worker ended, or had to be ended, although nobody had asked for it.
+    WorkerFailed {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// What happened.
+        failure: Failure,
+        /// When the next one is started; `None` where that depends on something else.
+        next_try: Option<Duration>,
+    },
+    /// A worker that was to go has gone.
+    WorkerLeft {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// How.
+        exit: Exit,
+    },
+    /// A worker did not finish its work in time.
+    DrainCut {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// What it still had to do, where its agent said so.
+        left: Option<Left>,
+    },
+    /// A worker did not end by the stop signal and is killed.
+    Killing {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+    },
+    /// A worker that wanted to leave by itself is being replaced.
+    WorkerLeaving {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+    },
+    /// A worker listens by itself, past the primary.
+    Unprotected {
+        /// Who.
+        worker: WorkerId,
+        /// On which addresses.
+        addresses: Vec<String>,
+    },
+    /// A listening socket could not be made.
+    BindFailed {
+        /// What it should have listened on.
+        address: String,
+        /// The system's error number.
+        errno: i32,
+        /// Who holds the address, where that could be found out.
+        holder: Option<String>,
+    },
+    /// The service listens on an address.
+    ListenerOpened {
+        /// The address.
+        address: String,
+    },
+    /// The service no longer listens on an address.
+    ListenerClosed {
+        /// The address.
+        address: String,
+    },
+    /// Every slot is ready.
+    ServiceReady {
+        /// How many of how many slots are ready.
+        ready: u32,
+        /// All of them.
+        of: u32,
+    },
+    /// The first start has failed; nothing is tried any more.
+    FirstStartFailed {
+        /// Whose failure it was, last.
+        worker: WorkerId,
+        /// What happened to it.
+        failure: Failure,
+    },
+    /// A rollout has begun.
+    RolloutStarted {
+        /// The generation it brings.
+        generation: Generation,
+    },
+    /// A rollout waits because too many workers of earlier ones still drain.
+    RolloutWaits {
+        /// The generation it brings.
+        generation: Generation,
+    },
+    /// A rollout is over.
+    RolloutEnded(RolloutReport),
+    /// The service stops.
+    Stopping,
+    /// Processes that even `SIGKILL` did not end: stuck in the kernel.
+    LeftBehind {
+        /// Whose.
+        workers: Vec<WorkerId>,
+    },
+    /// Relevo contradicts itself: a bug, which it survives.
+    Bug {
+        /// Which invariant does not hold, and how.
+        what: String,
+    },
+}

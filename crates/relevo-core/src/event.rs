@@ -1,0 +1,227 @@
+//! What can happen: everything the [`Supervisor`](crate::Supervisor) is ever told.
+
+use std::fmt;
+
+use crate::{ListenerId, Member, QueryId, RequestId, Wish, WorkerId};
+
+/// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Time has passed; sent when [`Supervisor::deadline`](crate::Supervisor::deadline) is due.
+    Tick,
+
+    /// `Spawn` succeeded: the program has been exec'd.
+    Spawned {
+        /// Whose process it is.
+        worker: WorkerId,
+        /// The label the system gave it.
+        pid: u32,
+    },
+    /// `Spawn` failed; there is no process.
+    SpawnFailed {
+        /// Who would have been started.
+        worker: WorkerId,
+        /// Which step failed.
+        stage: SpawnStage,
+        /// The system's error number for it.
+        errno: i32,
+    },
+    /// The process has ended and been reaped.
+    Exited {
+        /// Whose process it was.
+        worker: WorkerId,
+        /// How it ended.
+        exit: Exit,
+    },
+
+    /// The worker's agent runs: the worker can be drained without losing a request.
+    AgentArrived {
+        /// Who has it.
+        worker: WorkerId,
+    },
+    /// The worker asks to listen; it is owed exactly one `Answer` or `Refuse`.
+    ListenRequested {
+        /// Who asks.
+        worker: WorkerId,
+        /// What the answer must name.
+        query: QueryId,
+        /// What it wants to listen on.
+        wish: Wish,
+    },
+    /// The worker listens on what it was given.
+    Listening {
+        /// Who listens.
+        worker: WorkerId,
+        /// On what.
+        listener: ListenerId,
+    },
+    /// The worker has closed its end of a listener.
+    ListenerClosed {
+        /// Who closed it.
+        worker: WorkerId,
+        /// Which.
+        listener: ListenerId,
+    },
+    /// The worker wants to leave by itself (`worker.disconnect()`, `worker.kill()` called in it).
+    LeaveRequested {
+        /// Who wants to leave.
+        worker: WorkerId,
+    },
+    /// The worker's end of the channel is closed.
+    ChannelEnded {
+        /// Whose.
+        worker: WorkerId,
+    },
+    /// The worker broke the channel's rules; nothing it says is listened to any more.
+    Misbehaved {
+        /// Who.
+        worker: WorkerId,
+        /// What it did, for a person to read.
+        reason: String,
+    },
+
+    /// The agent has closed every listening handle of its worker.
+    StoppedAccepting {
+        /// Whose agent says so.
+        worker: WorkerId,
+    },
+    /// The agent counts what a draining worker still has to do.
+    WorkLeft {
+        /// Whose agent says so.
+        worker: WorkerId,
+        /// The count.
+        left: Left,
+    },
+    /// The agent says that no connection is left.
+    Drained {
+        /// Whose agent says so.
+        worker: WorkerId,
+    },
+
+    /// `OpenMember` succeeded: the socket is bound and listens.
+    MemberOpened {
+        /// Which socket.
+        member: Member,
+        /// The address it really has, for a person to read.
+        address: String,
+    },
+    /// `OpenMember` failed; there is no socket.
+    MemberFailed {
+        /// Which socket.
+        member: Member,
+        /// The system's error number (`EADDRINUSE`, `EACCES`, …).
+        errno: i32,
+        /// Who holds the address, where that could be found out.
+        holder: Option<String>,
+    },
+    /// `InspectSockets` is done.
+    SocketsInspected {
+        /// Whose sockets were looked at.
+        worker: WorkerId,
+        /// The addresses it listens on by itself, past the primary.
+        unprotected: Vec<String>,
+    },
+    /// `EmptyQueues` is done: what waited in the sockets' queues has been dealt.
+    QueuesEmptied,
+
+    /// Somebody wants every worker replaced.
+    ReloadRequested {
+        /// Who is owed a reply, if anybody (a signal is owed none).
+        request: Option<RequestId>,
+    },
+    /// Somebody wants the service stopped, with its work finished.
+    StopRequested {
+        /// Who is owed a reply, if anybody.
+        request: Option<RequestId>,
+    },
+    /// Somebody wants the service stopped at once.
+    StopNowRequested,
+    /// The client that made a request is gone; it is owed nothing any more.
+    RequestDropped {
+        /// Which request.
+        request: RequestId,
+    },
+}
+
+/// The steps of starting a process, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnStage {
+    /// Making the process and its pipes.
+    Fork,
+    /// Giving it a session of its own.
+    Session,
+    /// Setting its limits.
+    Limits,
+    /// Entering its working directory.
+    Directory,
+    /// Putting its channel in place.
+    Descriptors,
+    /// Executing the program.
+    Exec,
+}
+
+impl fmt::Display for SpawnStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fork => "making the process",
+            Self::Session => "giving it a session of its own",
+            Self::Limits => "setting its limits",
+            Self::Directory => "entering its working directory",
+            Self::Descriptors => "putting its channel in place",
+            Self::Exec => "executing the program",
+        })
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// By itself or by a signal.
+    pub how: ExitHow,
+    /// Whether the kernel ended it because memory ran out.
+    pub out_of_memory: bool,
+}
+
+/// The two ways a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitHow {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal killed it.
+    Signal(i32),
+}
+
+/// What a draining worker still has to do, counted by its agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Requests whose response has not been sent.
+    pub requests: u32,
+    /// Requests whose body has not been read to its end.
+    pub uploads: u32,
+    /// Event streams that are open.
+    pub event_streams: u32,
+    /// Upgraded connections.
+    pub websockets: u32,
+    /// Connections of servers that do not speak HTTP.
+    pub unknown: u32,
+    /// Connections on which nothing is going on.
+    pub idle: u32,
+}
+
+impl Left {
+    /// Everything but idle connections: what a rollout waits for.
+    pub fn work(&self) -> u32 {
+        [self.requests, self.uploads, self.event_streams, self.websockets, self.unknown]
+            .iter()
+            .fold(0, |sum, n| sum.saturating_add(*n))
+    }
+    /// Adds another count to this one.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.uploads = self.uploads.saturating_add(other.uploads);
+        self.event_streams = self.event_streams.saturating_add(other.event_streams);
+        self.websockets = self.websockets.saturating_add(other.websockets);
+        self.unknown = self.unknown.saturating_add(other.unknown);
+        self.idle = self.idle.saturating_add(other.idle);
+    }
+}

@@ -1,0 +1,151 @@
+//! What a service listens on, and the sockets it does so with.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::{Balance, Given, ListenerId, QueryId, Slot, WorkerId};
+
+/// What a worker wants to listen on. Two equal wishes mean the same listener.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wish {
+    /// The address in its normal form, for a person to read.
+    pub address: String,
+    /// What kind of address it is.
+    pub kind: Kind,
+    /// Tells apart what the address does not: the n-th request of a worker for any free port.
+    pub index: Option<u32>,
+}
+
+/// The kinds of address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// TCP. Only here can each slot have a socket of its own.
+    Tcp,
+    /// UDP. There are no connections to deal, and flows would move with any change of weights.
+    Udp,
+    /// A Unix socket, with a path or an abstract name.
+    Unix,
+    /// A stream socket that Relevo was started with.
+    Inherited,
+    /// A datagram socket that Relevo was started with.
+    InheritedDatagram,
+}
+
+impl Kind {
+    /// Whether connections can be accepted from such a socket.
+    pub const fn is_stream(self) -> bool {
+        match self {
+            Self::Tcp | Self::Unix | Self::Inherited => true,
+            Self::Udp | Self::InheritedDatagram => false,
+        }
+    }
+
+    /// The word for it in `status`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Unix => "unix",
+            Self::Inherited => "inherited",
+            Self::InheritedDatagram => "inherited-datagram",
+        }
+    }
+}
+
+/// One listening socket: a listener's, for one slot or for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Member {
+    /// Whose socket.
+    pub listener: ListenerId,
+    /// For whom.
+    pub seat: Seat,
+}
+
+/// Whom a listening socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Seat {
+    /// One slot; its siblings have their own, in one reuseport group.
+    Slot(Slot),
+    /// All slots.
+    Common,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.seat {
+            Seat::Slot(slot) => write!(f, "listener {} of slot {slot}", self.listener),
+            Seat::Common => write!(f, "listener {}", self.listener),
+        }
+    }
+}
+
+/// A listener and the state of its sockets.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    pub(crate) wish: Wish,
+    pub(crate) arrangement: Arrangement,
+    /// The address it really has, once a socket is open.
+    pub(crate) address: Option<String>,
+    pub(crate) members: BTreeMap<Seat, MemberState>,
+}
+
+/// How the connections of one listener find their worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrangement {
+    /// A socket for each slot, in a reuseport group. The steering will apply to these.
+    Group,
+    /// One socket, of which every worker has a duplicate.
+    OneShared,
+    /// One socket, from which the primary accepts and deals.
+    Dealt,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MemberState {
+    /// Being made; these wait for it.
+    Opening(Vec<(WorkerId, QueryId)>),
+    Open,
+}
+
+impl Listener {
+    pub(crate) fn new(wish: Wish, balance: Balance) -> Self {
+        let arrangement = Arrangement::of(wish.kind, balance);
+        Self { wish, arrangement, address: None, members: BTreeMap::new() }
+    }
+
+    /// The socket that a worker of this slot works on.
+    pub(crate) fn seat(&self, slot: Slot) -> Seat {
+        match self.arrangement {
+            Arrangement::Group => Seat::Slot(slot),
+            Arrangement::OneShared | Arrangement::Dealt => Seat::Common,
+        }
+    }
+
+    /// The address as a person knows it.
+    pub(crate) fn shown(&self) -> &str {
+        self.address.as_deref().unwrap_or(&self.wish.address)
+    }
+
+    pub(crate) fn is_open(&self, seat: Seat) -> bool {
+        self.members.get(&seat) == Some(&MemberState::Open)
+    }
+}
+
+impl Arrangement {
+    fn of(kind: Kind, balance: Balance) -> Self {
+        match (kind, balance) {
+            (Kind::Udp | Kind::InheritedDatagram, _) => Self::OneShared,
+            (Kind::Tcp | Kind::Unix | Kind::Inherited, Balance::RoundRobin) => Self::Dealt,
+            (Kind::Tcp, Balance::Kernel) => Self::Group,
+            (Kind::Unix | Kind::Inherited, Balance::Kernel) => Self::OneShared,
+            (Kind::Tcp | Kind::Unix | Kind::Inherited, Balance::Shared) => Self::OneShared,
+        }
+    }
+
+    pub(crate) fn given(self) -> Given {
+        match self {
+            Self::Group | Self::OneShared => Given::Socket,
+            Self::Dealt => Given::Connections,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! One of the service's positions: who works there, and what it serves.
+
+use std::collections::BTreeSet;
+
+use crate::backoff::Backoff;
+use crate::{Exit, Generation, ListenerId, Time, WorkerId};
+
+/// A slot and what is known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct SlotState {
+    /// Who serves here, or is starting to because nobody does.
+    pub(crate) current: Option<WorkerId>,
+    /// Who is starting in order to take over from `current` in a rollout.
+    pub(crate) incoming: Option<WorkerId>,
+    /// The code load that this slot's next worker counts as, unless a rollout starts it.
+    pub(crate) generation: Generation,
+    /// What the last ready worker here listened on: what its successor must listen on.
+    pub(crate) serves: BTreeSet<ListenerId>,
+    pub(crate) backoff: Backoff,
+    /// When the next worker is started, if nobody is here.
+    pub(crate) retry_at: Option<Time>,
+    /// Whether a worker failed here before any had been ready.
+    pub(crate) failed_once: bool,
+    /// How many workers failed here.
+    pub(crate) restarts: u64,
+    pub(crate) last_exit: Option<(Time, Exit)>,
+}
+
+impl SlotState {
+    pub(crate) fn new(generation: Generation) -> Self {
+        Self {
+            current: None,
+            incoming: None,
+            generation,
+            serves: BTreeSet::new(),
+            backoff: Backoff::default(),
+            retry_at: None,
+            failed_once: false,
+            restarts: 0,
+            last_exit: None,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What must hold after every event. In tests a contradiction is a panic; in a release it is told,
+//! and the service goes on.
+
+use super::Supervisor;
+use crate::rollout::Phase;
+use crate::worker::{Door, Stage};
+use crate::{Action, Notice};
+
+impl Supervisor {
+    pub(super) fn check_invariants(&mut self) {
+        if let Err(what) = self.invariants() {
+            debug_assert!(false, "{what}\n{self:#?}");
+            self.tell(Notice::Bug { what });
+        }
+    }
+
+    fn invariants(&self) -> Result<(), String> {
+        self.check_counts()?;
+        self.check_places()?;
+        self.check_listeners()?;
+        self.check_actions()
+    }
+
+    fn check_counts(&self) -> Result<(), String> {
+        let wanted = self.workers.values().filter(|worker| worker.is_wanted()).count();
+        let most = self.spec.slots as usize + 1;
+        if wanted > most {
+            return Err(format!("{wanted} workers start or serve, at most {most} may"));
+        }
+        for (id, worker) in &self.workers {
+            let ends = worker.deadline().is_some() || worker.stage == Stage::Killed;
+            if !worker.is_wanted() && !ends {
+                return Err(format!("worker {id} is on its way out without a deadline"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A worker that is wanted has a place, and who has a place is wanted and alive.
+    fn check_places(&self) -> Result<(), String> {
+        for slot in self.slot_numbers() {
+            let state = self.slot(slot);
+            for id in [state.current, state.incoming].into_iter().flatten() {
+                let Some(worker) = self.workers.get(&id) else {
+                    return Err(format!("slot {slot} names worker {id}, which does not exist"));
+                };
+                if !worker.is_wanted() && self.stop.is_none() {
+                    return Err(format!("slot {slot} names worker {id}, which is not wanted"));
+                }
+            }
+            let starting = self.rollout.as_ref().map(|rollout| (rollout.slot, rollout.phase));
+            if let Some(id) = state.incoming
+                && self.stop.is_none()
+                && starting != Some((slot, Phase::Starting { worker: id }))
+            {
+                return Err(format!("worker {id} comes to slot {slot} without a rollout"));
+            }
+        }
+        for (id, worker) in self.workers.iter().filter(|(_, worker)| worker.is_wanted()) {
+            let state = self.slot(worker.slot);
+            if state.current != Some(*id) && state.incoming != Some(*id) {
+                return Err(format!("worker {id} is wanted but has no place"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is served stays open while the service is wanted.
+    fn check_listeners(&self) -> Result<(), String> {
+        if self.stop.is_some() {
+            return Ok(());
+        }
+        for slot in self.slot_numbers() {
+            if let Some(id) =
+                self.slot(slot).serves.iter().find(|id| !self.listeners.contains_key(id))
+            {
+                return Err(format!("slot {slot} serves listener {id}, which is closed"));
+            }
+        }
+        for (id, worker) in &self.workers {
+            for (listener, door) in &worker.doors {
+                let known = self.listeners.get(listener);
+                let open = known.is_some_and(|l| l.is_open(l.seat(worker.slot)));
+                let needs_open = !matches!(door, Door::Asked(_)) && worker.channel_ended.is_none();
+                if needs_open && !open {
+                    return Err(format!("worker {id} holds listener {listener}, which is closed"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// No action names a worker that is not there.
+    fn check_actions(&self) -> Result<(), String> {
+        for action in &self.actions {
+            let named = match action {
+                Action::Spawn { worker, .. }
+                | Action::SignalStop { worker }
+                | Action::Kill { worker }
+                | Action::Answer { worker, .. }
+                | Action::Refuse { worker, .. }
+                | Action::InspectSockets { worker }
+                | Action::Eligible { worker, .. }
+                | Action::Drain { worker, .. }
+                | Action::Disconnect { worker }
+                | Action::AllowLeave { worker } => *worker,
+                Action::OpenMember { .. }
+                | Action::CloseMember { .. }
+                | Action::Accept { .. }
+                | Action::EmptyQueues
+                | Action::Progress { .. }
+                | Action::Reply { .. }
+                | Action::Notify(_)
+                | Action::Tell(_)
+                | Action::Exit { .. } => continue,
+            };
+            if !self.workers.contains_key(&named) {
+                return Err(format!("{action:?} names a dead worker"));
+            }
+        }
+        Ok(())
+    }
+}

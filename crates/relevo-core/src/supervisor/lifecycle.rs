@@ -1,0 +1,294 @@
+//! A worker's way from its start to its end: see the diagram in `worker.rs`.
+
+use super::{DISCONNECT_GRACE, SETTLE, Supervisor};
+use crate::worker::{Drain, Stage, Worker};
+use crate::{Action, Failure, Generation, Notice, Slot, Step, Time, WorkerId};
+
+impl Supervisor {
+    pub(super) fn spawn(&mut self, slot: Slot, generation: Generation) -> WorkerId {
+        let id = WorkerId(self.next_worker);
+        self.next_worker += 1;
+        let deadline = self.now + self.spec.ready_timeout;
+        self.workers.insert(id, Worker::new(slot, generation, self.now, deadline));
+        self.act(Action::Spawn { worker: id, slot, generation });
+        id
+    }
+
+    /// Makes a starting worker a ready one if it listens on all that it should.
+    pub(super) fn check_ready(&mut self, id: WorkerId) {
+        if !self.workers.get(&id).is_some_and(|worker| self.has_all_it_should(worker)) {
+            return;
+        }
+        let now = self.now;
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.stage = Stage::Ready;
+        worker.ready_at = Some(now);
+        let (slot, generation, after) =
+            (worker.slot, worker.generation, now.since(worker.spawned_at));
+        self.tell(Notice::WorkerReady { worker: id, slot, after });
+        self.act(Action::InspectSockets { worker: id });
+        self.ever_ready = true;
+        let serves = self.listened_on(id);
+        let state = self.slot_mut(slot);
+        state.serves = serves;
+        state.generation = generation;
+        state.retry_at = None;
+        let old = if state.incoming == Some(id) {
+            state.incoming = None;
+            state.current.replace(id)
+        } else {
+            None
+        };
+        if let Some(old) = old {
+            self.retire(old);
+        }
+        self.rollout_worker_ready(id, old);
+    }
+
+    /// `docs/interface.md`, "Ready": at a slot's very first start what it asked for by the time
+    /// its first listener was there; else what its predecessor listened on.
+    fn has_all_it_should(&self, worker: &Worker) -> bool {
+        if !matches!(worker.stage, Stage::Starting { .. }) || worker.channel_ended.is_some() {
+            return false;
+        }
+        let has_all = if worker.owes.is_empty() {
+            let asked = worker.first_asked.as_deref().unwrap_or_default();
+            asked.iter().all(|id| !worker.doors.contains_key(id) || worker.listens_on(*id))
+        } else {
+            self.missing_listeners(worker).next().is_none()
+        };
+        has_all && worker.listens_at_all()
+    }
+
+    /// What a starting worker must still listen on before it is ready.
+    pub(super) fn missing_listeners<'a>(
+        &'a self,
+        worker: &'a Worker,
+    ) -> impl Iterator<Item = &'a crate::listener::Listener> {
+        worker
+            .owes
+            .iter()
+            .filter(|id| !worker.listens_on(**id))
+            .filter_map(|id| self.listeners.get(id))
+    }
+
+    /// A wanted worker has failed. Its slot is vacated; what becomes of its process, if there still
+    /// is one, is the caller's business.
+    pub(super) fn fail(&mut self, id: WorkerId, failure: Failure) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let (slot, ready_at) = (worker.slot, worker.ready_at);
+        if ready_at.is_none() {
+            self.slot_mut(slot).failed_once = true;
+        }
+        let was_incoming = self.slot(slot).incoming == Some(id);
+        if !was_incoming {
+            self.slot_mut(slot).restarts += 1;
+        }
+        self.vacate(id, slot, ready_at);
+        let vacant = self.slot(slot).current.is_none() && self.slot(slot).incoming.is_none();
+        let next_try = self
+            .slot(slot)
+            .retry_at
+            .filter(|_| vacant && !was_incoming && self.stop.is_none())
+            .map(|at| at.since(self.now));
+        self.tell(Notice::WorkerFailed { worker: id, slot, failure: failure.clone(), next_try });
+        self.rollout_worker_failed(id, &failure);
+        self.first_start_failed(id, failure);
+    }
+
+    /// Nobody works in the slot any more, or only the other one of two.
+    pub(super) fn vacate(&mut self, id: WorkerId, slot: Slot, ready_at: Option<Time>) {
+        let now = self.now;
+        let state = &mut self.slots[slot.0 as usize];
+        if state.incoming == Some(id) {
+            state.incoming = None;
+        } else if state.current == Some(id) {
+            state.current = None;
+            let delay = state.backoff.after_crash(now, ready_at, &mut self.random);
+            state.retry_at = Some(now + delay);
+        }
+    }
+
+    /// A worker that served, or was about to, is no longer wanted.
+    pub(super) fn retire(&mut self, id: WorkerId) {
+        let deadline = self.now + self.spec.drain_timeout;
+        let deadline = self.stop.as_ref().map_or(deadline, |stop| stop.signal_at);
+        let settled = self.now + SETTLE;
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        match worker.stage {
+            Stage::Starting { .. } | Stage::Ready if worker.listens_at_all() => {
+                let agent = worker.has_agent;
+                let disconnect_at = (!agent).then_some(settled);
+                worker.stage = Stage::Draining(Drain { deadline, disconnect_at });
+                if agent {
+                    let within = deadline.since(self.now);
+                    self.act(Action::Drain { worker: id, within });
+                }
+            }
+            Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => self.leave(id),
+            Stage::Draining(_) | Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => {
+            }
+        }
+    }
+
+    /// The worker has nothing left to do, or no time left: it is told to disconnect, and soon to end.
+    pub(super) fn leave(&mut self, id: WorkerId) {
+        let mut signal_at = self.now + DISCONNECT_GRACE;
+        if let Some(stop) = &self.stop {
+            signal_at = signal_at.min(stop.signal_at);
+        }
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let told = match worker.stage {
+            Stage::Draining(Drain { disconnect_at: None, .. }) => !worker.has_agent,
+            Stage::Draining(Drain { disconnect_at: Some(_), .. })
+            | Stage::Starting { .. }
+            | Stage::Ready
+            | Stage::Quitting { .. } => false,
+            Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => return,
+        };
+        worker.stage = Stage::Leaving { signal_at };
+        if !told && worker.channel_ended.is_none() {
+            self.act(Action::Disconnect { worker: id });
+        }
+    }
+
+    pub(super) fn kill(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if worker.stage != Stage::Killed {
+            worker.stage = Stage::Killed;
+            self.act(Action::Kill { worker: id });
+        }
+    }
+
+    /// Does what is due for each worker by now.
+    pub(super) fn expire_workers(&mut self) {
+        let due: Vec<WorkerId> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| worker.deadline().is_some_and(|(at, _)| at <= self.now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.expire_worker(id);
+        }
+    }
+
+    fn expire_worker(&mut self, id: WorkerId) {
+        let now = self.now;
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let slot = worker.slot;
+        match worker.stage {
+            Stage::Starting { .. } | Stage::Ready if worker.channel_ended.is_some() => {
+                self.fail(id, Failure::ChannelLost);
+                self.leave(id);
+            }
+            Stage::Starting { deadline } => self.not_ready_in_time(id, deadline),
+            Stage::Ready | Stage::Killed => {}
+            Stage::Quitting { .. } => self.allow_leave(id),
+            Stage::Draining(Drain { deadline, disconnect_at: Some(_) }) if now < deadline => {
+                worker.stage = Stage::Draining(Drain { deadline, disconnect_at: None });
+                self.act(Action::Disconnect { worker: id });
+            }
+            Stage::Draining(_) => self.cut_drain(id, slot),
+            Stage::Leaving { .. } => {
+                let kill_at = self.kill_deadline();
+                let Some(worker) = self.workers.get_mut(&id) else { return };
+                worker.stage = Stage::Stopping { kill_at };
+                self.act(Action::SignalStop { worker: id });
+            }
+            Stage::Stopping { .. } => {
+                self.tell(Notice::Killing { worker: id, slot });
+                self.kill(id);
+            }
+        }
+    }
+
+    /// The sockets of its process are looked at first: they may tell why.
+    fn not_ready_in_time(&mut self, id: WorkerId, deadline: Time) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let known = worker.unprotected.clone();
+        match known {
+            None if !worker.inspected => {
+                self.act(Action::InspectSockets { worker: id });
+                let until = self.now + super::INSPECT_LIMIT;
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.inspected = true;
+                    worker.stage = Stage::Starting { deadline: until };
+                }
+            }
+            known => {
+                let waited = deadline.since(worker.spawned_at).min(self.spec.ready_timeout);
+                let missing =
+                    self.missing_listeners(worker).map(|l| l.shown().to_owned()).collect();
+                let unprotected = known.unwrap_or_default();
+                self.fail(id, Failure::NotReady { waited, missing, unprotected });
+                self.retire(id);
+            }
+        }
+    }
+
+    pub(super) fn sockets_inspected(&mut self, id: WorkerId, unprotected: Vec<String>) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.unprotected = Some(unprotected.clone());
+        match worker.stage {
+            // It was looked at because its time was up.
+            Stage::Starting { deadline } if worker.inspected => {
+                self.not_ready_in_time(id, deadline);
+            }
+            Stage::Ready if !unprotected.is_empty() => {
+                self.tell(Notice::Unprotected { worker: id, addresses: unprotected });
+            }
+            Stage::Starting { .. }
+            | Stage::Ready
+            | Stage::Quitting { .. }
+            | Stage::Draining(_)
+            | Stage::Leaving { .. }
+            | Stage::Stopping { .. }
+            | Stage::Killed => {}
+        }
+    }
+
+    /// Time is up for what a draining worker still does.
+    fn cut_drain(&mut self, id: WorkerId, slot: Slot) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let left = worker.left;
+        if left.is_none_or(|left| left.work() > 0 || left.idle > 0) {
+            self.tell(Notice::DrainCut { worker: id, slot, left });
+        }
+        self.count_cut(left.unwrap_or_default());
+        self.leave(id);
+    }
+
+    /// Lets workers go that asked for it and whose slot is served by another.
+    pub(super) fn allow_leaves(&mut self) {
+        let waiting: Vec<WorkerId> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| matches!(worker.stage, Stage::Quitting { .. }))
+            .filter(|(_, worker)| self.stop.is_some() || self.has_ready_worker(worker.slot))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            self.allow_leave(id);
+        }
+    }
+
+    /// It disconnects by itself when it is allowed to, so `disconnect` is not sent.
+    fn allow_leave(&mut self, id: WorkerId) {
+        let mut signal_at = self.now + self.spec.drain_timeout;
+        if let Some(stop) = &self.stop {
+            signal_at = signal_at.min(stop.signal_at);
+        }
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.stage = Stage::Leaving { signal_at };
+        self.act(Action::AllowLeave { worker: id });
+    }
+
+    pub(super) fn report_progress(&mut self, slot: Slot, step: Step) {
+        let Some(rollout) = &self.rollout else { return };
+        let progress = crate::Progress { slot, of: self.spec.slots, step };
+        for request in rollout.requests.clone() {
+            self.act(Action::Progress { request, progress });
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The machine that keeps a service as it should be.
+//!
+//! [`Supervisor::handle`] writes down what happened (`record.rs`) and then compares what is with what
+//! should be (`reconcile.rs`), so that a lost, doubled or late event cannot strand a service: the next
+//! one sets it right. What is wanted follows from few facts: the [`Spec`], whether a rollout is
+//! wanted, and whether to stop.
+
+mod check;
+mod lifecycle;
+mod listeners;
+mod reconcile;
+mod record;
+mod rollouts;
+mod stop;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::listener::Listener;
+use crate::random::Random;
+use crate::rollout::Rollout;
+use crate::slot::SlotState;
+use crate::worker::Worker;
+use crate::{
+    Action, Event, Generation, ListenerId, Member, Notice, RequestId, RolloutReport, Slot, Spec,
+    Time, WorkerId,
+};
+
+pub use view::{
+    ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord, View, WorkerView,
+    WorkerWord,
+};
+
+/// How long after Node's `disconnect` (or the end of the channel) the stop signal follows.
+pub(crate) const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
+/// How long a worker whose channel ended may take to exit before it counts as failed.
+pub(crate) const LOST_CHANNEL_GRACE: Duration = Duration::from_secs(1);
+/// How long connections on their way to a worker without an agent have to arrive before it is told
+/// to disconnect. (Node 26 cuts those that have not sent anything yet: `docs/node-channel.md`, 5.)
+const SETTLE: Duration = Duration::from_millis(20);
+/// How long a worker that asked to leave waits for its successor at most.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
+/// How long a stop may spend on emptying the sockets' queues.
+const EMPTY_LIMIT: Duration = Duration::from_secs(2);
+/// How long after the last kill a stop waits for processes that do not die.
+const UNKILLABLE_LIMIT: Duration = Duration::from_secs(5);
+/// How long the shell has to look at a worker's sockets before its failure is reported without.
+const INSPECT_LIMIT: Duration = Duration::from_secs(1);
+/// How many clients may wait for rollouts.
+const MAX_WAITING: usize = 64;
+/// How many listeners a service may have.
+const MAX_LISTENERS: usize = 256;
+/// How many workers that are on their way out one slot may have before the next is started.
+const MAX_LEAVING_PER_SLOT: usize = 4;
+
+/// Keeps a service at its workers. Pure: see the crate's documentation.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    spec: Spec,
+    now: Time,
+    random: Random,
+    slots: Vec<SlotState>,
+    workers: BTreeMap<WorkerId, Worker>,
+    listeners: BTreeMap<ListenerId, Listener>,
+    /// The last completed generation.
+    generation: Generation,
+    rollout: Option<Rollout>,
+    last_rollout: Option<RolloutReport>,
+    /// Whether another rollout is to follow, and who waits for it.
+    reload_wanted: bool,
+    reload_waiters: Vec<RequestId>,
+    stop: Option<stop::Stop>,
+    /// Whether any worker has ever been ready: from then on Relevo never gives up.
+    ever_ready: bool,
+    /// Whether the service has been ready once, as a whole.
+    announced: bool,
+    /// Addresses whose failure to bind has been told since the last success or rollout.
+    bind_failures_told: BTreeSet<String>,
+    next_worker: u64,
+    next_listener: u32,
+    next_generation: u64,
+    /// What the shell has been told to accept from, and whom to deal to.
+    told_accepting: BTreeSet<Member>,
+    told_eligible: BTreeSet<(WorkerId, ListenerId)>,
+    actions: Vec<Action>,
+}
+
+/// When [`Supervisor::handle`] wants to see an [`Event::Tick`], and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Time,
+    /// The reason, for a person to read.
+    pub why: &'static str,
+}
+
+impl Supervisor {
+    /// A service that should be as `spec` says, of which nothing exists yet. The first event, a
+    /// [`Event::Tick`], sets it in motion.
+    pub fn new(spec: Spec, now: Time, seed: u64) -> Self {
+        let first = Generation(1);
+        let slots = (0..spec.slots).map(|_| SlotState::new(first)).collect();
+        Self {
+            spec,
+            now,
+            random: Random::new(seed),
+            slots,
+            workers: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            generation: first,
+            rollout: None,
+            last_rollout: None,
+            reload_wanted: false,
+            reload_waiters: Vec::new(),
+            stop: None,
+            ever_ready: false,
+            announced: false,
+            bind_failures_told: BTreeSet::new(),
+            next_worker: 1,
+            next_listener: 1,
+            next_generation: 2,
+            told_accepting: BTreeSet::new(),
+            told_eligible: BTreeSet::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// What to do about `event`. Total: it cannot fail, block, log or read a clock.
+    #[must_use]
+    pub fn handle(&mut self, now: Time, event: Event) -> Vec<Action> {
+        self.now = self.now.max(now);
+        if !self.is_over() {
+            self.record(event);
+            self.reconcile();
+            self.check_invariants();
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The next moment at which something must be done although nothing happens.
+    pub fn deadline(&self) -> Option<Deadline> {
+        if self.is_over() {
+            return None;
+        }
+        let workers = self.workers.values().filter_map(Worker::deadline);
+        let retries = self.slots.iter().filter(|_| self.stop.is_none()).filter_map(|slot| {
+            let vacant = slot.current.is_none() && slot.incoming.is_none();
+            slot.retry_at.filter(|_| vacant).map(|at| (at, "a crashed worker is started again"))
+        });
+        let stop = self.stop.as_ref().and_then(stop::Stop::deadline);
+        workers.chain(retries).chain(stop).min().map(|(at, why)| Deadline { at, why })
+    }
+
+    /// Whether the service has come to its end; no event changes anything any more.
+    pub fn is_over(&self) -> bool {
+        self.stop.as_ref().is_some_and(stop::Stop::is_over)
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        self.actions.push(Action::Tell(notice));
+    }
+
+    fn slot_mut(&mut self, slot: Slot) -> &mut SlotState {
+        &mut self.slots[slot.0 as usize]
+    }
+
+    fn slot(&self, slot: Slot) -> &SlotState {
+        &self.slots[slot.0 as usize]
+    }
+
+    fn slot_numbers(&self) -> impl Iterator<Item = Slot> + use<> {
+        (0..self.spec.slots).map(Slot)
+    }
+
+    /// Workers that are on their way out.
+    fn leaving(&self) -> usize {
+        self.workers.values().filter(|worker| !worker.is_wanted()).count()
+    }
+
+    fn has_ready_worker(&self, slot: Slot) -> bool {
+        self.slot(slot).current.and_then(|id| self.workers.get(&id)).is_some_and(Worker::is_ready)
+    }
+
+    fn ready_slots(&self) -> u32 {
+        self.slot_numbers().filter(|slot| self.has_ready_worker(*slot)).count() as u32
+    }
+}

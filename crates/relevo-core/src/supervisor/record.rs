@@ -1,0 +1,168 @@
+//! Writing down what happened. What follows from it is decided in `reconcile.rs`.
+
+use super::{MAX_WAITING, Supervisor};
+use crate::worker::Stage;
+use crate::{Action, Answer, Event, Exit, Failure, Notice, Refusal, RequestId, WorkerId};
+
+impl Supervisor {
+    pub(super) fn record(&mut self, event: Event) {
+        match event {
+            Event::Tick => {}
+            Event::Spawned { worker, pid } => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.pid = Some(pid);
+                }
+            }
+            Event::SpawnFailed { worker, stage, errno } => {
+                self.lose_process(worker, Failure::SpawnFailed { stage, errno });
+            }
+            Event::Exited { worker, exit } => self.exited(worker, exit),
+            Event::AgentArrived { worker } => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.has_agent = self.spec.agent;
+                }
+            }
+            Event::ListenRequested { worker, query, wish } => {
+                self.listen_requested(worker, query, wish);
+            }
+            Event::Listening { worker, listener } => self.listening(worker, listener),
+            Event::ListenerClosed { worker, listener } => self.listener_closed(worker, listener),
+            Event::LeaveRequested { worker } => self.leave_requested(worker),
+            Event::ChannelEnded { worker } => self.channel_ended(worker),
+            Event::Misbehaved { worker, reason } => self.misbehaved(worker, reason),
+            Event::StoppedAccepting { worker } => {
+                if let Some(worker) = self.draining_mut(worker) {
+                    worker.stopped_accepting = true;
+                }
+            }
+            Event::WorkLeft { worker, left } => {
+                if let Some(worker) = self.draining_mut(worker) {
+                    worker.left = Some(left);
+                }
+            }
+            Event::Drained { worker } => {
+                if self.draining_mut(worker).is_some() {
+                    self.leave(worker);
+                }
+            }
+            Event::MemberOpened { member, address } => self.member_opened(member, address),
+            Event::MemberFailed { member, errno, holder } => {
+                self.member_failed(member, errno, holder);
+            }
+            Event::SocketsInspected { worker, unprotected } => {
+                self.sockets_inspected(worker, unprotected);
+            }
+            Event::QueuesEmptied => self.queues_emptied(),
+            Event::ReloadRequested { request } => self.reload_requested(request),
+            Event::StopRequested { request } => self.stop_requested(request),
+            Event::StopNowRequested => self.stop_now(0),
+            Event::RequestDropped { request } => self.forget_request(request),
+        }
+    }
+
+    fn draining_mut(&mut self, worker: WorkerId) -> Option<&mut crate::worker::Worker> {
+        self.workers.get_mut(&worker).filter(|worker| matches!(worker.stage, Stage::Draining(_)))
+    }
+
+    fn exited(&mut self, id: WorkerId, exit: Exit) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let (slot, wanted) = (worker.slot, worker.is_wanted());
+        self.slot_mut(slot).last_exit = Some((self.now, exit));
+        if wanted {
+            let worker = &self.workers[&id];
+            let was_ready = worker.ready_at.is_some();
+            let asked_to_listen = !worker.doors.is_empty();
+            self.lose_process(id, Failure::Exited { exit, was_ready, asked_to_listen });
+        } else {
+            self.forget_worker(id);
+            self.tell(Notice::WorkerLeft { worker: id, slot, exit });
+        }
+    }
+
+    /// A wanted worker has no process any more.
+    fn lose_process(&mut self, id: WorkerId, failure: Failure) {
+        if self.workers.get(&id).is_some_and(crate::worker::Worker::is_wanted) {
+            self.fail(id, failure);
+        }
+        self.forget_worker(id);
+    }
+
+    fn forget_worker(&mut self, id: WorkerId) {
+        self.workers.remove(&id);
+        self.told_eligible.retain(|(worker, _)| *worker != id);
+    }
+
+    fn channel_ended(&mut self, id: WorkerId) {
+        let now = self.now;
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if worker.channel_ended.is_some() {
+            return;
+        }
+        worker.channel_ended = Some(now);
+        match worker.stage {
+            // Most often it is dying, and its exit will tell more: wait for that a moment.
+            Stage::Starting { .. } | Stage::Ready => {}
+            Stage::Quitting { .. } | Stage::Draining(_) => self.leave(id),
+            Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => {}
+        }
+    }
+
+    fn misbehaved(&mut self, id: WorkerId, reason: String) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        if worker.is_wanted() {
+            self.fail(id, Failure::Misbehaved { reason });
+        }
+        self.kill(id);
+    }
+
+    /// It has closed its listeners already, by Node's own rules; it waits to be let go.
+    fn leave_requested(&mut self, id: WorkerId) {
+        let now = self.now;
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if worker.channel_ended.is_some() {
+            return;
+        }
+        let slot = worker.slot;
+        match worker.stage {
+            Stage::Starting { .. } | Stage::Ready => {
+                let ready_at = worker.ready_at;
+                worker.stage = Stage::Quitting { until: now + super::LEAVE_LIMIT };
+                self.tell(Notice::WorkerLeaving { worker: id, slot });
+                self.vacate(id, slot, ready_at);
+            }
+            Stage::Draining(_) => {
+                self.act(Action::AllowLeave { worker: id });
+                self.leave(id);
+            }
+            Stage::Leaving { .. } => self.act(Action::AllowLeave { worker: id }),
+            Stage::Quitting { .. } | Stage::Stopping { .. } | Stage::Killed => {}
+        }
+    }
+
+    fn reload_requested(&mut self, request: Option<RequestId>) {
+        if self.stop.is_some() {
+            self.refuse(request, Refusal::Stopping);
+        } else if request.is_some() && self.reload_waiters.len() >= MAX_WAITING {
+            self.refuse(request, Refusal::TooManyWaiting);
+        } else {
+            self.reload_wanted = true;
+            self.reload_waiters.extend(request);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, request: Option<RequestId>, refusal: Refusal) {
+        if let Some(request) = request {
+            self.act(Action::Reply { request, answer: Answer::Refused(refusal) });
+        }
+    }
+
+    fn forget_request(&mut self, request: RequestId) {
+        self.reload_waiters.retain(|waiting| *waiting != request);
+        if let Some(rollout) = &mut self.rollout {
+            rollout.requests.retain(|waiting| *waiting != request);
+        }
+        if let Some(stop) = &mut self.stop {
+            stop.requests.retain(|waiting| *waiting != request);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What can be seen of a service: `status` and all other displays read this and nothing else.
+
+use std::time::Duration;
+
+use super::Supervisor;
+use crate::listener::{Arrangement, Listener};
+use crate::rollout::Phase;
+use crate::worker::{Stage, Worker};
+use crate::{
+    Exit, Generation, Kind, Left, ListenerId, Outcome, RolloutReport, Seat, Slot, WorkerId,
+};
+
+/// A look at a service.
+#[derive(Clone, Copy)]
+pub struct View<'a>(&'a Supervisor);
+
+/// The state of the whole service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    /// It has never been ready.
+    Starting,
+    /// Every slot is ready, on the same generation.
+    Running,
+    /// A rollout goes on.
+    Reloading,
+    /// It serves, but not as it should.
+    Degraded,
+    /// It ends.
+    Stopping,
+}
+
+/// The state of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotWord {
+    /// Its worker is ready.
+    Ready,
+    /// It has no ready worker.
+    Vacant,
+    /// It has no worker; the next is started later.
+    BackingOff,
+}
+
+/// The state of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerWord {
+    /// It is not ready yet.
+    Starting,
+    /// It serves.
+    Ready,
+    /// It accepts nothing new and finishes its work.
+    Draining,
+    /// It has no work left, only idle connections.
+    Lingering,
+    /// It has been told to end.
+    Stopping,
+}
+
+/// Where a rollout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutPhase {
+    /// A new worker starts (or waits until old ones have ended).
+    Starting,
+    /// The old worker of the slot finishes its requests.
+    Draining,
+}
+
+/// What can be seen of a slot.
+#[derive(Clone, Debug)]
+pub struct SlotView {
+    /// Which.
+    pub slot: Slot,
+    /// Its state.
+    pub word: SlotWord,
+    /// How many workers failed here.
+    pub restarts: u64,
+    /// In how long the next worker is started.
+    pub next_try: Option<Duration>,
+    /// How long ago the last process ended here, and how.
+    pub last_exit: Option<(Duration, Exit)>,
+    /// Its workers, oldest first.
+    pub workers: Vec<WorkerView>,
+}
+
+/// What can be seen of a worker.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerView {
+    /// Which.
+    pub id: WorkerId,
+    /// Its process, once there is one.
+    pub pid: Option<u32>,
+    /// Which load of the code it is.
+    pub generation: Generation,
+    /// Its state.
+    pub word: WorkerWord,
+    /// How long ago it was started.
+    pub uptime: Duration,
+    /// What it still has to do, where it drains and its agent said so.
+    pub left: Option<Left>,
+}
+
+/// What can be seen of a listener.
+#[derive(Clone, Debug)]
+pub struct ListenerView {
+    /// Which.
+    pub id: ListenerId,
+    /// Its address.
+    pub address: String,
+    /// The kind of address.
+    pub kind: Kind,
+    /// Whether the primary accepts from it and deals.
+    pub dealt: bool,
+    /// Whether all slots share one socket.
+    pub one_socket: bool,
+    /// Whose sockets there are.
+    pub seats: Vec<Seat>,
+    /// The slots for which the primary accepts because nobody there listens.
+    pub covering: Vec<Slot>,
+}
+
+/// What can be seen of the rollout in progress, or of the last one.
+#[derive(Clone, Debug)]
+pub struct RolloutView {
+    /// What it brings.
+    pub generation: Generation,
+    /// How it ended; `None` while it goes on.
+    pub outcome: Option<Outcome>,
+    /// Where it is; `None` when it is over.
+    pub phase: Option<RolloutPhase>,
+    /// In which slot; `None` when it is over.
+    pub slot: Option<Slot>,
+    /// How many slots there are.
+    pub of: u32,
+    /// How long it took, or has taken so far.
+    pub duration: Duration,
+    /// What was cut short at the drain's deadline.
+    pub cut: Left,
+}
+
+impl Supervisor {
+    /// A look at the service as it is now.
+    pub fn view(&self) -> View<'_> {
+        View(self)
+    }
+}
+
+impl<'a> View<'a> {
+    /// The state of the whole service.
+    pub fn state(&self) -> ServiceState {
+        let s = self.0;
+        if s.stop.is_some() {
+            ServiceState::Stopping
+        } else if s.rollout.is_some() {
+            ServiceState::Reloading
+        } else if !s.announced {
+            ServiceState::Starting
+        } else if self.failed_rollout().is_some() || s.ready_slots() < s.spec.slots {
+            ServiceState::Degraded
+        } else {
+            ServiceState::Running
+        }
+    }
+
+    /// The last rollout, if it failed and none has succeeded since.
+    pub fn failed_rollout(&self) -> Option<&'a RolloutReport> {
+        let failed = |report: &&RolloutReport| matches!(report.outcome, Outcome::Failed { .. });
+        self.0.last_rollout.as_ref().filter(failed)
+    }
+
+    /// The last completed generation.
+    pub fn generation(&self) -> Generation {
+        self.0.generation
+    }
+
+    /// How many slots have a ready worker.
+    pub fn ready_slots(&self) -> u32 {
+        self.0.ready_slots()
+    }
+
+    /// Each slot, in order.
+    pub fn slots(&self) -> Vec<SlotView> {
+        self.0.slot_numbers().map(|slot| self.slot(slot)).collect()
+    }
+
+    /// Each listener, oldest first.
+    pub fn listeners(&self) -> Vec<ListenerView> {
+        self.0.listeners.iter().map(|(id, listener)| self.listener(*id, listener)).collect()
+    }
+
+    /// The rollout in progress, else the last one.
+    pub fn rollout(&self) -> Option<RolloutView> {
+        let of = self.0.spec.slots;
+        if let Some(rollout) = &self.0.rollout {
+            let phase = match rollout.phase {
+                Phase::Waiting { .. } | Phase::Starting { .. } => RolloutPhase::Starting,
+                Phase::Draining { .. } => RolloutPhase::Draining,
+            };
+            return Some(RolloutView {
+                generation: rollout.generation,
+                outcome: None,
+                phase: Some(phase),
+                slot: Some(rollout.slot),
+                of,
+                duration: self.0.now.since(rollout.started_at),
+                cut: rollout.cut,
+            });
+        }
+        self.0.last_rollout.as_ref().map(|report| RolloutView {
+            generation: report.generation,
+            outcome: Some(report.outcome.clone()),
+            phase: None,
+            slot: None,
+            of,
+            duration: report.duration,
+            cut: report.cut,
+        })
+    }
+
+    fn slot(&self, slot: Slot) -> SlotView {
+        let state = self.0.slot(slot);
+        let vacant = state.current.is_none() && state.incoming.is_none();
+        let next_try = state.retry_at.filter(|_| vacant).map(|at| at.since(self.0.now));
+        let word = if self.0.has_ready_worker(slot) {
+            SlotWord::Ready
+        } else if next_try.is_some_and(|delay| delay > Duration::ZERO) {
+            SlotWord::BackingOff
+        } else {
+            SlotWord::Vacant
+        };
+        let workers = self.0.workers.iter().filter(|(_, worker)| worker.slot == slot);
+        SlotView {
+            slot,
+            word,
+            restarts: state.restarts,
+            next_try,
+            last_exit: state.last_exit.map(|(at, exit)| (self.0.now.since(at), exit)),
+            workers: workers.map(|(id, worker)| self.worker(*id, worker)).collect(),
+        }
+    }
+
+    fn worker(&self, id: WorkerId, worker: &Worker) -> WorkerView {
+        let idle_only = worker.left.is_some_and(|left| left.work() == 0);
+        let word = match worker.stage {
+            Stage::Starting { .. } => WorkerWord::Starting,
+            Stage::Ready => WorkerWord::Ready,
+            Stage::Draining(_) if worker.stopped_accepting && idle_only => WorkerWord::Lingering,
+            Stage::Draining(_) | Stage::Quitting { .. } => WorkerWord::Draining,
+            Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => WorkerWord::Stopping,
+        };
+        WorkerView {
+            id,
+            pid: worker.pid,
+            generation: worker.generation,
+            word,
+            uptime: self.0.now.since(worker.spawned_at),
+            left: worker.left,
+        }
+    }
+
+    fn listener(&self, id: ListenerId, listener: &Listener) -> ListenerView {
+        let covering = listener.members.keys().filter_map(|seat| match seat {
+            Seat::Slot(slot) => {
+                let covered =
+                    listener.is_open(*seat) && self.0.primary_accepts(id, listener, *seat);
+                covered.then_some(*slot)
+            }
+            Seat::Common => None,
+        });
+        ListenerView {
+            id,
+            address: listener.shown().to_owned(),
+            kind: listener.wish.kind,
+            dealt: listener.arrangement == Arrangement::Dealt,
+            one_socket: listener.arrangement == Arrangement::OneShared,
+            seats: listener.members.keys().copied().collect(),
+            covering: covering.collect(),
+        }
+    }
+}

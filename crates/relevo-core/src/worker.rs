@@ -1,0 +1,205 @@
+//! One process in a slot, as the supervisor knows it.
+//!
+//! ```text
+//!            Spawned             every wanted listener listens
+//!  Starting ─────────▶ Starting ───────────────────────────────▶ Ready
+//!     │ (no pid yet)      │                                        │
+//!     │                   │ replaced, stopped                      │ replaced, stopped
+//!     │                   ▼                                        ▼
+//!     │               Leaving ◀──── drained, or deadline ───── Draining
+//!     │                   │  ▲                                     │
+//!     │                   │  └───── allowed to leave ── Quitting ◀─┘ (it asked to leave by itself)
+//!     │                   ▼ 1 s after the channel's end
+//!     │               Stopping (stop signal sent)
+//!     │                   ▼ stop timeout
+//!     └── failed ────▶ Killed (SIGKILL to the group) ───▶ gone, when the process has been reaped
+//! ```
+//!
+//! *Starting*: loads its code; may already listen, and is then dealt connections. Ends by readiness
+//! or by the ready timeout. *Ready*: serves. *Draining*: accepts nothing new, finishes its work; ends
+//! when its agent says that nothing is left, or at the drain's deadline. *Quitting*: asked to leave,
+//! is let go when its successor is ready. *Leaving*: has been sent Node's `disconnect`.
+//! *Stopping* and *Killed*: the system's means.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::{Exit, Generation, Left, ListenerId, QueryId, Slot, SpawnStage, Time};
+
+/// A worker and what is known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    pub(crate) slot: Slot,
+    pub(crate) generation: Generation,
+    pub(crate) pid: Option<u32>,
+    pub(crate) spawned_at: Time,
+    pub(crate) ready_at: Option<Time>,
+    pub(crate) stage: Stage,
+    pub(crate) has_agent: bool,
+    /// When its channel ended although it was to go on.
+    pub(crate) channel_ended: Option<Time>,
+    pub(crate) doors: BTreeMap<ListenerId, Door>,
+    /// What its predecessor listened on when this one was started: it must do so too.
+    pub(crate) owes: BTreeSet<ListenerId>,
+    /// At a slot's very first start: what it had asked for when its first listener was there.
+    pub(crate) first_asked: Option<Vec<ListenerId>>,
+    /// What its agent counted last, since it drains.
+    pub(crate) left: Option<Left>,
+    /// Its agent said that every listening handle is closed.
+    pub(crate) stopped_accepting: bool,
+    /// Whether its sockets were looked at because its time to become ready was up.
+    pub(crate) inspected: bool,
+    /// What it was found to listen on by itself.
+    pub(crate) unprotected: Option<Vec<String>>,
+}
+
+/// Where a worker is in its life; see the module's diagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Starting { deadline: Time },
+    Ready,
+    Quitting { until: Time },
+    Draining(Drain),
+    Leaving { signal_at: Time },
+    Stopping { kill_at: Time },
+    Killed,
+}
+
+/// A worker finishes its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Drain {
+    /// When what is left is ended.
+    pub(crate) deadline: Time,
+    /// Without an agent: when `disconnect` is sent, once connections in flight have arrived.
+    pub(crate) disconnect_at: Option<Time>,
+}
+
+/// What a worker has of one listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Asked for, not answered.
+    Asked(QueryId),
+    /// Answered, not yet listening.
+    Answered,
+    Listening,
+}
+
+impl Worker {
+    pub(crate) fn new(slot: Slot, generation: Generation, now: Time, deadline: Time) -> Self {
+        Self {
+            slot,
+            generation,
+            pid: None,
+            spawned_at: now,
+            ready_at: None,
+            stage: Stage::Starting { deadline },
+            has_agent: false,
+            channel_ended: None,
+            doors: BTreeMap::new(),
+            owes: BTreeSet::new(),
+            first_asked: None,
+            left: None,
+            stopped_accepting: false,
+            inspected: false,
+            unprotected: None,
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready
+    }
+
+    /// Whether it is meant to serve, now or soon.
+    pub(crate) fn is_wanted(&self) -> bool {
+        match self.stage {
+            Stage::Starting { .. } | Stage::Ready => true,
+            Stage::Quitting { .. }
+            | Stage::Draining(_)
+            | Stage::Leaving { .. }
+            | Stage::Stopping { .. }
+            | Stage::Killed => false,
+        }
+    }
+
+    pub(crate) fn listens_on(&self, listener: ListenerId) -> bool {
+        self.channel_ended.is_none() && self.doors.get(&listener) == Some(&Door::Listening)
+    }
+
+    pub(crate) fn listens_at_all(&self) -> bool {
+        self.channel_ended.is_none() && self.doors.values().any(|door| *door == Door::Listening)
+    }
+
+    /// Whether connections of this listener may be dealt to it.
+    pub(crate) fn is_eligible(&self, listener: ListenerId) -> bool {
+        self.is_wanted() && self.listens_on(listener)
+    }
+
+    /// What a rollout waits for before it goes on: whether the worker still accepts or works.
+    pub(crate) fn holds_up_rollout(&self, now: Time) -> bool {
+        match &self.stage {
+            Stage::Draining(drain) => {
+                let quiet = self.stopped_accepting && self.left.is_some_and(|l| l.work() == 0);
+                !quiet && now < drain.deadline
+            }
+            Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => true,
+            // Nothing is left, or its time is up.
+            Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => false,
+        }
+    }
+
+    /// The next moment at which something must be done about it, and why.
+    pub(crate) fn deadline(&self) -> Option<(Time, &'static str)> {
+        let of_stage = match self.stage {
+            Stage::Starting { deadline } => Some((deadline, "a worker must be ready")),
+            Stage::Ready | Stage::Killed => None,
+            Stage::Quitting { until } => Some((until, "a worker that asked to leave is let go")),
+            Stage::Draining(drain) => Some(match drain.disconnect_at {
+                Some(at) if at < drain.deadline => (at, "a worker without an agent is told to go"),
+                Some(_) | None => (drain.deadline, "a drain must be over"),
+            }),
+            Stage::Leaving { signal_at } => Some((signal_at, "a worker is sent the stop signal")),
+            Stage::Stopping { kill_at } => Some((kill_at, "a worker is killed")),
+        };
+        let lost = self.channel_ended.filter(|_| self.is_wanted()).map(|ended| {
+            (ended + crate::supervisor::LOST_CHANNEL_GRACE, "a worker without a channel is ended")
+        });
+        [of_stage, lost].into_iter().flatten().min()
+    }
+}
+
+/// Why a worker that was wanted is no longer there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Its process ended.
+    Exited {
+        /// How.
+        exit: Exit,
+        /// Whether it had been ready.
+        was_ready: bool,
+        /// Whether it had asked to listen at all.
+        asked_to_listen: bool,
+    },
+    /// It could not be started.
+    SpawnFailed {
+        /// Which step failed.
+        stage: SpawnStage,
+        /// The system's error number.
+        errno: i32,
+    },
+    /// It was not ready in time.
+    NotReady {
+        /// How long it was given.
+        waited: Duration,
+        /// The addresses that it should have listened on.
+        missing: Vec<String>,
+        /// The addresses that it listens on by itself, past the primary.
+        unprotected: Vec<String>,
+    },
+    /// It closed its channel and went on running.
+    ChannelLost,
+    /// It broke the channel's rules.
+    Misbehaved {
+        /// What it did.
+        reason: String,
+    },
+}
