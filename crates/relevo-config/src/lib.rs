@@ -1,1 +1,48 @@
-//! (being written)
+//! Text in, validated values or diagnostics out.
+//!
+//! Nothing here reads a file, the environment or a clock: the shell reads, this crate judges. So
+//! every refusal a user can meet is a unit test. Three groups:
+//!
+//! - the values of options ([`ServiceName`], [`Workers`], [`Span`], …), each a `FromStr` whose
+//!   error names the value, the reason and the remedy, gathered in [`Options`];
+//! - files' texts: [`env_file`], [`Package`], [`cpu`];
+//! - what to run: [`program()`], [`Script`], [`type_stripping`].
+
+mod backlog;
+mod balance_word;
+pub mod cpu;
+mod diagnostic;
+pub mod env_file;
+mod env_pair;
+mod invalid_value;
+mod node_flags;
+mod options;
+mod package;
+mod program;
+mod refusal;
+mod script;
+mod service_name;
+mod shell_words;
+mod span;
+mod start_script;
+mod stop_signal;
+mod type_stripping;
+mod workers;
+mod wrapper;
+
+pub use backlog::Backlog;
+pub use balance_word::BalanceWord;
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use env_pair::EnvPair;
+pub use invalid_value::InvalidValue;
+pub use node_flags::check_node_args;
+pub use options::Options;
+pub use package::{Package, PackageError};
+pub use program::{Program, Surroundings, program};
+pub use refusal::Refusal;
+pub use script::{Script, candidates};
+pub use service_name::ServiceName;
+pub use span::Span;
+pub use stop_signal::StopSignal;
+pub use type_stripping::{NodeVersion, Stripping, type_stripping, type_stripping_flag};
+pub use workers::Workers;

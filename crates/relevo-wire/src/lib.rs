@@ -1,1 +1,15 @@
-//! (being written)
+//! The serialised types of Relevo, and the only ones: what crosses the control socket and what
+//! `--json` prints. Fields are only ever added, never renamed.
+//!
+//! - [`protocol`]: the lines of the control socket;
+//! - [`Status`] and [`PsEntry`]: what `status --json` and `ps --json` print;
+//! - [`ExitCode`]: how every command ends.
+
+mod exit_code;
+pub mod protocol;
+mod ps;
+pub mod status;
+
+pub use exit_code::ExitCode;
+pub use ps::{PsEntry, PsWorkers};
+pub use status::Status;

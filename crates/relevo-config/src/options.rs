@@ -1,0 +1,113 @@
+//! All options of a service together, with their defaults.
+
+use std::path::PathBuf;
+
+use relevo_core::Spec;
+
+use crate::{Backlog, BalanceWord, EnvPair, ServiceName, Span, StopSignal, Workers};
+
+/// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `--name`; without it the package's or directory's name is taken.
+    pub name: Option<ServiceName>,
+    /// `--workers`
+    pub workers: Workers,
+    /// `--balance`
+    pub balance: BalanceWord,
+    /// `--backlog`
+    pub backlog: Backlog,
+    /// `--ready-timeout`: how long a new worker may take until it is ready.
+    pub ready_timeout: Span,
+    /// `--drain-timeout`: how long a replaced worker may finish its work.
+    pub drain_timeout: Span,
+    /// `--shutdown-timeout`: how long a stop may take in all.
+    pub shutdown_timeout: Span,
+    /// `--stop-signal`
+    pub stop_signal: StopSignal,
+    /// `--stop-timeout`: from the stop signal until a worker is killed.
+    pub stop_timeout: Span,
+    /// False under `--no-agent`.
+    pub agent: bool,
+    /// `--node-arg`, in the order given, before those of the program itself.
+    pub node_args: Vec<String>,
+    /// `--cwd`: the workers' directory.
+    pub cwd: Option<PathBuf>,
+    /// `--env`, in the order given; the last of one name counts.
+    pub env: Vec<EnvPair>,
+    /// `--env-file`, in the order given; `--env` counts before them.
+    pub env_files: Vec<PathBuf>,
+    /// `--keep-trying`: go on although the first start has failed in every slot.
+    pub keep_trying: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: None,
+            workers: Workers::Auto,
+            balance: BalanceWord::default(),
+            backlog: Backlog::default(),
+            ready_timeout: Span::seconds(30),
+            drain_timeout: Span::seconds(30),
+            // Below the 30 s after which orchestrators kill.
+            shutdown_timeout: Span::seconds(25),
+            stop_signal: StopSignal::TERM,
+            stop_timeout: Span::seconds(10),
+            agent: true,
+            node_args: Vec::new(),
+            cwd: None,
+            env: Vec::new(),
+            env_files: Vec::new(),
+            keep_trying: false,
+        }
+    }
+}
+
+impl Options {
+    /// The part that decisions depend on, for `slots` slots (see [`Workers::slots`]), which are
+    /// brought into the range a service can have.
+    pub fn spec(&self, slots: u32) -> Spec {
+        Spec {
+            slots: slots.clamp(1, Spec::MAX_SLOTS),
+            balance: self.balance.balance(),
+            agent: self.agent,
+            ready_timeout: self.ready_timeout.duration(),
+            drain_timeout: self.drain_timeout.duration(),
+            shutdown_timeout: self.shutdown_timeout.duration(),
+            stop_timeout: self.stop_timeout.duration(),
+            keep_trying: self.keep_trying,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use relevo_core::Balance;
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_make_the_spec() {
+        let expected = Spec {
+            slots: 4,
+            balance: Balance::Kernel,
+            agent: true,
+            ready_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(25),
+            stop_timeout: Duration::from_secs(10),
+            keep_trying: false,
+        };
+        assert_eq!(Options::default().spec(4), expected);
+        assert_eq!(Options::default().backlog.get(), 4096);
+    }
+
+    #[test]
+    fn slots_stay_in_range() {
+        assert_eq!(Options::default().spec(0).slots, 1);
+        assert_eq!(Options::default().spec(u32::MAX).slots, Spec::MAX_SLOTS);
+    }
+}

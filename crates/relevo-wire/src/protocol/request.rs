@@ -1,0 +1,230 @@
+//! What a client asks for.
+
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use super::strict::{Object, Problem, list, shown};
+use super::{Failure, to_line};
+use crate::ExitCode;
+
+/// A verb and its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// How the service is; answered by a [`crate::Status`].
+    Status,
+    /// Replace every worker; answered by the [`crate::status::Rollout`].
+    Reload {
+        /// Whether the answer waits until the rollout is over; else it comes once it is accepted.
+        wait: bool,
+    },
+    /// Drain and stop; answered by [`super::Nothing`] when no worker is left, just before the
+    /// primary exits.
+    Stop,
+}
+
+impl Verb {
+    const WORDS: [&'static str; 3] = ["status", "reload", "stop"];
+
+    /// The word for it on the wire and on the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Reload { .. } => "reload",
+            Self::Stop => "stop",
+        }
+    }
+
+    fn parse(object: &mut Object) -> Result<Self, Problem> {
+        let word = object.text("do")?;
+        let mut args = |known| object.object("args", format!("`args` of `{word}`"), known);
+        let (verb, args) = match word.as_str() {
+            "status" => (Self::Status, args(&[])?),
+            "reload" => {
+                let mut args = args(&["wait"])?;
+                (Self::Reload { wait: args.bool_or("wait", true)? }, args)
+            }
+            "stop" => (Self::Stop, args(&[])?),
+            _ => {
+                let known = list(&Self::WORDS);
+                return Err(Problem::UnknownVerb { verb: shown(&word), known });
+            }
+        };
+        args.end()?;
+        Ok(verb)
+    }
+}
+
+/// One request; a connection may carry several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Chosen by the client, and repeated in every answer.
+    pub id: u64,
+    /// What to do.
+    pub verb: Verb,
+}
+
+impl Request {
+    /// Reads a client's line.
+    pub fn parse(line: &[u8]) -> Result<Self, BadRequest> {
+        const EXAMPLE: &str = r#"{"id":1,"do":"status","args":{}}"#;
+        let mut object = Object::parse(line, "the request", &["id", "do", "args"], EXAMPLE)
+            .map_err(|problem| BadRequest { id: None, problem })?;
+        let known_id = object.peek_number("id");
+        let parse = || {
+            let id = object.number("id")?;
+            let verb = Verb::parse(&mut object)?;
+            object.end()?;
+            Ok(Self { id, verb })
+        };
+        parse().map_err(|problem| BadRequest { id: known_id, problem })
+    }
+
+    /// The line to send.
+    pub fn to_line(self) -> Vec<u8> {
+        to_line(&self)
+    }
+}
+
+impl Serialize for Request {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut request = serializer.serialize_struct("Request", 3)?;
+        request.serialize_field("id", &self.id)?;
+        request.serialize_field("do", self.verb.word())?;
+        request.serialize_field("args", &Args(self.verb))?;
+        request.end()
+    }
+}
+
+struct Args(Verb);
+
+impl Serialize for Args {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut args = serializer.serialize_map(None)?;
+        match self.0 {
+            Verb::Status | Verb::Stop => {}
+            Verb::Reload { wait } => args.serialize_entry("wait", &wait)?,
+        }
+        args.end()
+    }
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct BadRequest {
+    /// The request's id, if that could be read.
+    pub id: Option<u64>,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl BadRequest {
+    /// The line that tells the client.
+    pub fn to_line(&self) -> Vec<u8> {
+        Failure::new(ExitCode::Usage, self.to_string()).to_line(self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Request, BadRequest> {
+        Request::parse(line.as_bytes())
+    }
+
+    #[track_caller]
+    fn check(line: &str, id: Option<u64>, expected: &str) {
+        let error = parse(line).unwrap_err();
+        assert_eq!((error.id, error.to_string().as_str()), (id, expected));
+    }
+
+    #[test]
+    fn requests_go_there_and_back() {
+        let cases = [
+            (Verb::Status, r#"{"id":7,"do":"status","args":{}}"#),
+            (Verb::Reload { wait: true }, r#"{"id":7,"do":"reload","args":{"wait":true}}"#),
+            (Verb::Reload { wait: false }, r#"{"id":7,"do":"reload","args":{"wait":false}}"#),
+            (Verb::Stop, r#"{"id":7,"do":"stop","args":{}}"#),
+        ];
+        for (verb, text) in cases {
+            let request = Request { id: 7, verb };
+            assert_eq!(request.to_line(), format!("{text}\n").into_bytes());
+            assert_eq!(parse(text), Ok(request));
+            assert!(Verb::WORDS.contains(&verb.word()));
+        }
+    }
+
+    #[test]
+    fn what_may_be_left_out() {
+        let reload = Request { id: 1, verb: Verb::Reload { wait: true } };
+        assert_eq!(parse(r#"{"id":1,"do":"reload","args":{}}"#), Ok(reload));
+        assert_eq!(parse(r#"{"id":1,"do":"reload"}"#), Ok(reload));
+    }
+
+    #[test]
+    fn errors_name_what_is_known() {
+        check(
+            r#"{"id":1,"do":"dance","args":{}}"#,
+            Some(1),
+            "unknown verb `dance`; known: `status`, `reload`, `stop`",
+        );
+        check(
+            r#"{"id":1,"do":"reload","args":{"now":true}}"#,
+            Some(1),
+            "`args` of `reload` has the unknown field `now`; known: `wait`",
+        );
+        check(
+            r#"{"id":1,"do":"stop","args":{"now":true}}"#,
+            Some(1),
+            "`args` of `stop` has the unknown field `now`; known: none",
+        );
+        check(
+            r#"{"id":1,"do":"stop","extra":0}"#,
+            Some(1),
+            "the request has the unknown field `extra`; known: `id`, `do`, `args`",
+        );
+        check(
+            r#"{"id":1,"do":"reload","args":{"wait":1}}"#,
+            Some(1),
+            "`wait` in `args` of `reload` is a number, not true or false",
+        );
+        check(
+            r#"{"id":1}"#,
+            Some(1),
+            "the request has no `do`; it has the fields `id`, `do`, `args`",
+        );
+        check(
+            r#"{"do":"stop"}"#,
+            None,
+            "the request has no `id`; it has the fields `id`, `do`, `args`",
+        );
+        check(
+            r#"{"id":-1,"do":"stop"}"#,
+            None,
+            "`id` in the request is a number, not a whole number of 0 or more",
+        );
+        check(
+            r#"{"id":1,"do":"stop","args":[]}"#,
+            Some(1),
+            "`args` in the request is an array, not an object",
+        );
+        check(
+            "null",
+            None,
+            r#"the line is null, not an object such as {"id":1,"do":"status","args":{}}"#,
+        );
+    }
+
+    #[test]
+    fn hostile_lines_are_errors() {
+        let deep = "[".repeat(super::super::MAX_LINE);
+        for line in ["", "{", "{}x", "\u{0}", deep.as_str()] {
+            let error = parse(line).unwrap_err();
+            assert!(matches!(error.problem, Problem::NotJson { .. }), "{error}");
+        }
+        assert!(Request::parse(b"\xff\xfe").is_err());
+        let long = format!(r#"{{"id":1,"do":"{}"}}"#, "\\u001b".repeat(9000));
+        let text = parse(&long).unwrap_err().to_string();
+        assert!(text.len() < 1000 && !text.contains('\x1b'), "{text}");
+    }
+}
