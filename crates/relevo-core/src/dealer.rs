@@ -10,6 +10,7 @@
 //! not be dealt at once, so what waits here is bounded by the windows of the workers; what comes
 //! beyond that waits in the kernel's queue, and nothing is looked for there until a worker has room.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const WINDOW: usize = 8;
 const SHUN: Duration = Duration::from_millis(250);
 /// How long a worker that is out of descriptors is left alone.
 const SHUN_EXHAUSTED: Duration = Duration::from_secs(1);
+/// How long nothing is accepted after that failed.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the dealer is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +64,11 @@ pub enum DealerEvent {
     /// A `Try` found nothing.
     NothingThere {
         /// In which socket.
+        member: Member,
+    },
+    /// A `Try` failed: the system has no descriptor or no memory left.
+    AcceptFailed {
+        /// At which socket.
         member: Member,
     },
     /// The worker has the connection.
@@ -110,7 +118,7 @@ pub enum DealerAction {
         /// Whether to.
         on: bool,
     },
-    /// Accept one connection; answered by `Accepted` or `NothingThere`.
+    /// Accept one connection; answered by `Accepted`, `NothingThere` or `AcceptFailed`.
     Try {
         /// From which socket.
         member: Member,
@@ -150,6 +158,10 @@ pub struct Dealer {
     turn: BTreeMap<ListenerId, WorkerId>,
     emptying: Option<BTreeSet<Member>>,
     trying: BTreeSet<Member>,
+    /// Listeners that are closed, as long as a connection of theirs may still be under way.
+    closed: BTreeSet<ListenerId>,
+    /// Until when nothing is accepted, because the system could not.
+    paused_until: Option<Time>,
     actions: Vec<DealerAction>,
 }
 
@@ -186,6 +198,7 @@ impl Dealer {
         self.now = self.now.max(now);
         self.record(event);
         self.deal_waiting();
+        self.lose_closed();
         self.update_watching();
         self.empty_queues();
         std::mem::take(&mut self.actions)
@@ -200,7 +213,8 @@ impl Dealer {
         if !held_back {
             return None;
         }
-        self.workers.values().filter_map(|hand| hand.shunned_until).min()
+        let shunned = self.workers.values().filter_map(|hand| hand.shunned_until);
+        shunned.chain(self.paused_until).min()
     }
 
     /// How many connections the primary holds: accepted, and not yet placed.
@@ -230,9 +244,10 @@ impl Dealer {
             }
             DealerEvent::Accepted { connection, member } => {
                 self.trying.remove(&member);
-                let listener = member.listener;
-                self.held.insert(connection, Held { listener, with: None });
-                self.waiting.push_back(connection);
+                if let Entry::Vacant(unknown) = self.held.entry(connection) {
+                    unknown.insert(Held { listener: member.listener, with: None });
+                    self.waiting.push_back(connection);
+                }
                 self.deal_waiting();
                 if self.members.contains_key(&member) {
                     self.try_accept(member);
@@ -243,6 +258,10 @@ impl Dealer {
                 if let Some(emptying) = &mut self.emptying {
                     emptying.remove(&member);
                 }
+            }
+            DealerEvent::AcceptFailed { member } => {
+                self.trying.remove(&member);
+                self.paused_until = Some(self.now + PAUSE);
             }
             DealerEvent::Placed { connection } => {
                 if self.take_back(connection).is_some() {
@@ -257,9 +276,11 @@ impl Dealer {
             }
             DealerEvent::Tick => {}
         }
-        for hand in self.workers.values_mut() {
+        self.paused_until = self.paused_until.filter(|until| *until > self.now);
+        self.workers.retain(|_, hand| {
             hand.shunned_until = hand.shunned_until.filter(|until| *until > self.now);
-        }
+            hand.in_flight > 0 || !hand.listeners.is_empty()
+        });
     }
 
     /// Ends a connection's flight: it is with nobody now.
@@ -302,18 +323,24 @@ impl Dealer {
 
     fn closed(&mut self, member: Member) {
         self.members.remove(&member);
-        self.trying.remove(&member);
+        self.closed.insert(member.listener);
         if let Some(emptying) = &mut self.emptying {
             emptying.remove(&member);
         }
-        let listener = member.listener;
-        let served = self.members.keys().any(|other| other.listener == listener)
-            || self.workers.values().any(|hand| hand.listeners.contains(&listener));
-        if !served {
-            let lost = |held: &Held| held.listener == listener && held.with.is_none();
+    }
+
+    /// Closes what waits for a listener that is closed and has no worker left: now, and when it
+    /// comes back from a worker that did not take it.
+    fn lose_closed(&mut self) {
+        for listener in self.closed.clone() {
+            let served = self.members.keys().any(|other| other.listener == listener)
+                || self.workers.values().any(|hand| hand.listeners.contains(&listener));
+            if served {
+                continue;
+            }
             let (waiting, held, actions) = (&mut self.waiting, &mut self.held, &mut self.actions);
             waiting.retain(|connection| {
-                let keep = !held.get(connection).is_some_and(lost);
+                let keep = held.get(connection).is_none_or(|held| held.listener != listener);
                 if !keep {
                     held.remove(connection);
                     actions.push(DealerAction::Lose { connection: *connection });
@@ -321,6 +348,11 @@ impl Dealer {
                 keep
             });
             self.turn.remove(&listener);
+            let under_way = self.trying.iter().any(|member| member.listener == listener)
+                || self.held.values().any(|held| held.listener == listener);
+            if !under_way {
+                self.closed.remove(&listener);
+            }
         }
     }
 
@@ -365,7 +397,9 @@ impl Dealer {
         let queued = |connection| {
             self.held.get(connection).is_some_and(|held: &Held| held.listener == listener)
         };
-        !self.waiting.iter().any(queued) && self.next_worker(listener).is_some()
+        self.paused_until.is_none()
+            && !self.waiting.iter().any(queued)
+            && self.next_worker(listener).is_some()
     }
 
     fn try_accept(&mut self, member: Member) {

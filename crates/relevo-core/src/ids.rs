@@ -37,7 +37,8 @@ id! {
     RequestId(u64)
 }
 id! {
-    /// A worker's question that waits for its answer, unique within the service.
+    /// A worker's question that waits for its answer, unique within the service. A worker's later
+    /// question has a greater number.
     QueryId(u64)
 }
 id! {

@@ -39,6 +39,8 @@ pub(crate) struct Worker {
     /// When its channel ended although it was to go on.
     pub(crate) channel_ended: Option<Time>,
     pub(crate) doors: BTreeMap<ListenerId, Door>,
+    /// What it asked last; what it asks next has a greater number.
+    pub(crate) last_query: Option<QueryId>,
     /// What its predecessor listened on when this one was started: it must do so too.
     pub(crate) owes: BTreeSet<ListenerId>,
     /// At a slot's very first start: what it had asked for when its first listener was there.
@@ -70,8 +72,17 @@ pub(crate) enum Stage {
 pub(crate) struct Drain {
     /// When what is left is ended.
     pub(crate) deadline: Time,
-    /// Without an agent: when `disconnect` is sent, once connections in flight have arrived.
-    pub(crate) disconnect_at: Option<Time>,
+    pub(crate) disconnect: Disconnect,
+}
+
+/// When a draining worker is sent Node's `disconnect`: once, or it dies of the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disconnect {
+    /// When it is drained: its agent closes the listening handles first.
+    Last,
+    /// Without an agent: then, when connections in flight have arrived.
+    At(Time),
+    Sent,
 }
 
 /// What a worker has of one listener.
@@ -96,6 +107,7 @@ impl Worker {
             has_agent: false,
             channel_ended: None,
             doors: BTreeMap::new(),
+            last_query: None,
             owes: BTreeSet::new(),
             first_asked: None,
             left: None,
@@ -121,12 +133,22 @@ impl Worker {
         }
     }
 
+    /// Whether it may be answered: on its way out it is told nothing but to disconnect.
+    pub(crate) fn hears_answers(&self) -> bool {
+        self.is_wanted() && self.channel_ended.is_none()
+    }
+
     pub(crate) fn listens_on(&self, listener: ListenerId) -> bool {
-        self.channel_ended.is_none() && self.doors.get(&listener) == Some(&Door::Listening)
+        self.accepts() && self.doors.get(&listener) == Some(&Door::Listening)
     }
 
     pub(crate) fn listens_at_all(&self) -> bool {
-        self.channel_ended.is_none() && self.doors.values().any(|door| *door == Door::Listening)
+        self.accepts() && self.doors.values().any(|door| *door == Door::Listening)
+    }
+
+    /// Whether what it has open is of use: its channel may be gone, or its agent have closed all.
+    fn accepts(&self) -> bool {
+        self.channel_ended.is_none() && !self.stopped_accepting
     }
 
     /// Whether connections of this listener may be dealt to it.
@@ -153,10 +175,12 @@ impl Worker {
             Stage::Starting { deadline } => Some((deadline, "a worker must be ready")),
             Stage::Ready | Stage::Killed => None,
             Stage::Quitting { until } => Some((until, "a worker that asked to leave is let go")),
-            Stage::Draining(drain) => Some(match drain.disconnect_at {
-                Some(at) if at < drain.deadline => (at, "a worker without an agent is told to go"),
-                Some(_) | None => (drain.deadline, "a drain must be over"),
-            }),
+            Stage::Draining(Drain { deadline, disconnect: Disconnect::At(at) })
+                if at < deadline =>
+            {
+                Some((at, "a worker without an agent is told to go"))
+            }
+            Stage::Draining(drain) => Some((drain.deadline, "a drain must be over")),
             Stage::Leaving { signal_at } => Some((signal_at, "a worker is sent the stop signal")),
             Stage::Stopping { kill_at } => Some((kill_at, "a worker is killed")),
         };
@@ -195,6 +219,8 @@ pub enum Failure {
         /// The addresses that it listens on by itself, past the primary.
         unprotected: Vec<String>,
     },
+    /// It asked to leave before it was ready.
+    AskedToLeave,
     /// It closed its channel and went on running.
     ChannelLost,
     /// It broke the channel's rules.

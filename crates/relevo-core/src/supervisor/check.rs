@@ -44,7 +44,7 @@ impl Supervisor {
                 let Some(worker) = self.workers.get(&id) else {
                     return Err(format!("slot {slot} names worker {id}, which does not exist"));
                 };
-                if !worker.is_wanted() && self.stop.is_none() {
+                if !worker.is_wanted() {
                     return Err(format!("slot {slot} names worker {id}, which is not wanted"));
                 }
             }
@@ -100,11 +100,12 @@ impl Supervisor {
                 | Action::Answer { worker, .. }
                 | Action::Refuse { worker, .. }
                 | Action::InspectSockets { worker }
-                | Action::Eligible { worker, .. }
+                | Action::Eligible { worker, on: true, .. }
                 | Action::Drain { worker, .. }
                 | Action::Disconnect { worker }
                 | Action::AllowLeave { worker } => *worker,
-                Action::OpenMember { .. }
+                Action::Eligible { on: false, .. }
+                | Action::OpenMember { .. }
                 | Action::CloseMember { .. }
                 | Action::Accept { .. }
                 | Action::EmptyQueues

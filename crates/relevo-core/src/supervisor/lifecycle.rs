@@ -1,7 +1,7 @@
 //! A worker's way from its start to its end: see the diagram in `worker.rs`.
 
 use super::{DISCONNECT_GRACE, SETTLE, Supervisor};
-use crate::worker::{Drain, Stage, Worker};
+use crate::worker::{Disconnect, Drain, Stage, Worker};
 use crate::{Action, Failure, Generation, Notice, Slot, Step, Time, WorkerId};
 
 impl Supervisor {
@@ -14,11 +14,20 @@ impl Supervisor {
         id
     }
 
-    /// Makes a starting worker a ready one if it listens on all that it should.
-    pub(super) fn check_ready(&mut self, id: WorkerId) {
-        if !self.workers.get(&id).is_some_and(|worker| self.has_all_it_should(worker)) {
-            return;
+    /// Makes those starting workers ready ones that listen on all that they should.
+    pub(super) fn promote_workers(&mut self) {
+        let ready: Vec<WorkerId> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| self.has_all_it_should(worker))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ready {
+            self.promote(id);
         }
+    }
+
+    fn promote(&mut self, id: WorkerId) {
         let now = self.now;
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.stage = Stage::Ready;
@@ -76,7 +85,16 @@ impl Supervisor {
     /// is one, is the caller's business.
     pub(super) fn fail(&mut self, id: WorkerId, failure: Failure) {
         let Some(worker) = self.workers.get(&id) else { return };
-        let (slot, ready_at) = (worker.slot, worker.ready_at);
+        self.fail_in(worker.slot, id, worker.ready_at, failure);
+    }
+
+    pub(super) fn fail_in(
+        &mut self,
+        slot: Slot,
+        id: WorkerId,
+        ready_at: Option<Time>,
+        failure: Failure,
+    ) {
         if ready_at.is_none() {
             self.slot_mut(slot).failed_once = true;
         }
@@ -118,14 +136,15 @@ impl Supervisor {
         match worker.stage {
             Stage::Starting { .. } | Stage::Ready if worker.listens_at_all() => {
                 let agent = worker.has_agent;
-                let disconnect_at = (!agent).then_some(settled);
-                worker.stage = Stage::Draining(Drain { deadline, disconnect_at });
+                let disconnect = if agent { Disconnect::Last } else { Disconnect::At(settled) };
+                worker.stage = Stage::Draining(Drain { deadline, disconnect });
                 if agent {
                     let within = deadline.since(self.now);
                     self.act(Action::Drain { worker: id, within });
                 }
             }
-            Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => self.leave(id),
+            Stage::Starting { .. } | Stage::Ready => self.leave(id),
+            Stage::Quitting { .. } => self.allow_leave(id),
             Stage::Draining(_) | Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => {
             }
         }
@@ -139,11 +158,8 @@ impl Supervisor {
         }
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let told = match worker.stage {
-            Stage::Draining(Drain { disconnect_at: None, .. }) => !worker.has_agent,
-            Stage::Draining(Drain { disconnect_at: Some(_), .. })
-            | Stage::Starting { .. }
-            | Stage::Ready
-            | Stage::Quitting { .. } => false,
+            Stage::Draining(drain) => drain.disconnect == Disconnect::Sent,
+            Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => false,
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => return,
         };
         worker.stage = Stage::Leaving { signal_at };
@@ -157,19 +173,25 @@ impl Supervisor {
         if worker.stage != Stage::Killed {
             worker.stage = Stage::Killed;
             self.act(Action::Kill { worker: id });
+            self.await_death();
         }
     }
 
-    /// Does what is due for each worker by now.
+    /// Does what is due for each worker by now; late in a stop, several things one after the other.
     pub(super) fn expire_workers(&mut self) {
-        let due: Vec<WorkerId> = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| worker.deadline().is_some_and(|(at, _)| at <= self.now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            self.expire_worker(id);
+        loop {
+            let due: Vec<WorkerId> = self
+                .workers
+                .iter()
+                .filter(|(_, worker)| worker.deadline().is_some_and(|(at, _)| at <= self.now))
+                .map(|(id, _)| *id)
+                .collect();
+            if due.is_empty() {
+                return;
+            }
+            for id in due {
+                self.expire_worker(id);
+            }
         }
     }
 
@@ -185,8 +207,11 @@ impl Supervisor {
             Stage::Starting { deadline } => self.not_ready_in_time(id, deadline),
             Stage::Ready | Stage::Killed => {}
             Stage::Quitting { .. } => self.allow_leave(id),
-            Stage::Draining(Drain { deadline, disconnect_at: Some(_) }) if now < deadline => {
-                worker.stage = Stage::Draining(Drain { deadline, disconnect_at: None });
+            Stage::Draining(Drain { deadline, disconnect: Disconnect::At(_) })
+                if now < deadline =>
+            {
+                let disconnect = Disconnect::Sent;
+                worker.stage = Stage::Draining(Drain { deadline, disconnect });
                 self.act(Action::Disconnect { worker: id });
             }
             Stage::Draining(_) => self.cut_drain(id, slot),
@@ -274,12 +299,17 @@ impl Supervisor {
     }
 
     /// It disconnects by itself when it is allowed to, so `disconnect` is not sent.
-    fn allow_leave(&mut self, id: WorkerId) {
+    pub(super) fn allow_leave(&mut self, id: WorkerId) {
         let mut signal_at = self.now + self.spec.drain_timeout;
         if let Some(stop) = &self.stop {
             signal_at = signal_at.min(stop.signal_at);
         }
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        match worker.stage {
+            Stage::Draining(drain) => signal_at = signal_at.min(drain.deadline),
+            Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => {}
+            Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => return,
+        }
         worker.stage = Stage::Leaving { signal_at };
         self.act(Action::AllowLeave { worker: id });
     }

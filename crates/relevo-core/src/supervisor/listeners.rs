@@ -16,9 +16,14 @@ impl Supervisor {
     /// A worker on its way out gets no answer: to it, a late one could do harm (`docs/node-channel.md`,
     /// 2.4), and it will be told to disconnect soon.
     pub(super) fn listen_requested(&mut self, id: WorkerId, query: QueryId, wish: Wish) {
-        let Some(worker) = self.workers.get(&id).filter(|worker| worker.is_wanted()) else {
+        let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.hears_answers()) else {
             return;
         };
+        // Told twice: it is answered once.
+        if worker.last_query >= Some(query) {
+            return;
+        }
+        worker.last_query = Some(query);
         let slot = worker.slot;
         let Some(listener_id) = self.find_or_add_listener(&wish) else {
             self.act(Action::Refuse { worker: id, query, errno: EMFILE });
@@ -60,7 +65,8 @@ impl Supervisor {
         let Some(listener) = self.listeners.get(&member.listener) else { return };
         let given = listener.arrangement.given();
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.doors.get(&member.listener) != Some(&Door::Asked(query)) || !worker.is_wanted() {
+        let asked = worker.doors.get(&member.listener) == Some(&Door::Asked(query));
+        if !asked || !worker.hears_answers() {
             return;
         }
         worker.doors.insert(member.listener, Door::Answered);
@@ -68,7 +74,10 @@ impl Supervisor {
     }
 
     pub(super) fn member_opened(&mut self, member: Member, address: String) {
-        let Some(listener) = self.listeners.get_mut(&member.listener) else {
+        let listener = self.listeners.get_mut(&member.listener);
+        let Some(listener) =
+            listener.filter(|listener| listener.members.contains_key(&member.seat))
+        else {
             // Nobody wants it any more.
             self.act(Action::CloseMember { member });
             return;
@@ -89,9 +98,11 @@ impl Supervisor {
 
     pub(super) fn member_failed(&mut self, member: Member, errno: i32, holder: Option<String>) {
         let Some(listener) = self.listeners.get_mut(&member.listener) else { return };
-        let Some(MemberState::Opening(waiters)) = listener.members.remove(&member.seat) else {
+        let Some(MemberState::Opening(waiters)) = listener.members.get_mut(&member.seat) else {
             return;
         };
+        let waiters = std::mem::take(waiters);
+        listener.members.remove(&member.seat);
         let address = listener.shown().to_owned();
         if self.bind_failures_told.len() < MAX_LISTENERS
             && self.bind_failures_told.insert(address.clone())
@@ -102,8 +113,9 @@ impl Supervisor {
             let Some(worker) = self.workers.get_mut(&id) else { continue };
             if worker.doors.get(&member.listener) == Some(&Door::Asked(query)) {
                 worker.doors.remove(&member.listener);
-                self.act(Action::Refuse { worker: id, query, errno });
-                self.check_ready(id);
+                if worker.hears_answers() {
+                    self.act(Action::Refuse { worker: id, query, errno });
+                }
             }
         }
     }
@@ -120,8 +132,6 @@ impl Supervisor {
         if worker.is_ready() {
             let slot = worker.slot;
             self.slot_mut(slot).serves.insert(listener);
-        } else {
-            self.check_ready(id);
         }
     }
 
@@ -131,11 +141,9 @@ impl Supervisor {
         if worker.doors.remove(&listener).is_none() {
             return;
         }
-        let (slot, ready) = (worker.slot, worker.is_ready());
-        if ready {
+        if worker.is_ready() {
+            let slot = worker.slot;
             self.slot_mut(slot).serves.remove(&listener);
-        } else {
-            self.check_ready(id);
         }
     }
 

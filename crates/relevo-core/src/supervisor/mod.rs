@@ -147,9 +147,11 @@ impl Supervisor {
             return None;
         }
         let workers = self.workers.values().filter_map(Worker::deadline);
-        let retries = self.slots.iter().filter(|_| self.stop.is_none()).filter_map(|slot| {
+        let retries = self.slot_numbers().filter(|_| self.stop.is_none()).filter_map(|number| {
+            let slot = self.slot(number);
             let vacant = slot.current.is_none() && slot.incoming.is_none();
-            slot.retry_at.filter(|_| vacant).map(|at| (at, "a crashed worker is started again"))
+            let at = slot.retry_at.filter(|_| vacant && self.has_room(number))?;
+            Some((at, "a crashed worker is started again"))
         });
         let stop = self.stop.as_ref().and_then(stop::Stop::deadline);
         workers.chain(retries).chain(stop).min().map(|(at, why)| Deadline { at, why })

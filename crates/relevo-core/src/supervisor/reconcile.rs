@@ -5,11 +5,25 @@ use super::{MAX_LEAVING_PER_SLOT, Supervisor};
 use crate::{Action, Notice, Notify, Slot};
 
 impl Supervisor {
-    /// The order matters: what ends comes before what begins, and what the dealer must know is
-    /// derived last, from what then is.
+    /// Goes on until nothing more follows, so that nothing is left for an event that may not come.
+    /// What the dealer must know is derived last, from what then is.
     pub(super) fn reconcile(&mut self) {
-        self.expire_workers();
+        loop {
+            let before = self.actions.len();
+            self.take_steps();
+            if self.actions.len() == before {
+                break;
+            }
+        }
+        self.update_accepting();
+        self.update_eligible();
+    }
+
+    /// The order matters: who is ready by now is not late, and what ends comes before what begins.
+    fn take_steps(&mut self) {
+        self.promote_workers();
         self.step_stop();
+        self.expire_workers();
         self.announce();
         self.step_rollout();
         self.fill_slots();
@@ -17,8 +31,7 @@ impl Supervisor {
         if self.stop.is_none() {
             self.close_unused_listeners();
         }
-        self.update_accepting();
-        self.update_eligible();
+        self.finish_stop();
     }
 
     /// Starts a worker wherever none works, when its time has come.
@@ -42,7 +55,7 @@ impl Supervisor {
         }
     }
 
-    fn has_room(&self, slot: Slot) -> bool {
+    pub(super) fn has_room(&self, slot: Slot) -> bool {
         let leaving =
             self.workers.values().filter(|worker| worker.slot == slot && !worker.is_wanted());
         leaving.count() < MAX_LEAVING_PER_SLOT

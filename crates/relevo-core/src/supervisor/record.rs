@@ -1,7 +1,7 @@
 //! Writing down what happened. What follows from it is decided in `reconcile.rs`.
 
 use super::{MAX_WAITING, Supervisor};
-use crate::worker::Stage;
+use crate::worker::{Stage, Worker};
 use crate::{Action, Answer, Event, Exit, Failure, Notice, Refusal, RequestId, WorkerId};
 
 impl Supervisor {
@@ -60,7 +60,7 @@ impl Supervisor {
         }
     }
 
-    fn draining_mut(&mut self, worker: WorkerId) -> Option<&mut crate::worker::Worker> {
+    fn draining_mut(&mut self, worker: WorkerId) -> Option<&mut Worker> {
         self.workers.get_mut(&worker).filter(|worker| matches!(worker.stage, Stage::Draining(_)))
     }
 
@@ -79,17 +79,26 @@ impl Supervisor {
         }
     }
 
-    /// A wanted worker has no process any more.
+    /// A worker has no process any more. It is forgotten first: nothing is asked of the dead.
     fn lose_process(&mut self, id: WorkerId, failure: Failure) {
-        if self.workers.get(&id).is_some_and(crate::worker::Worker::is_wanted) {
-            self.fail(id, failure);
+        let Some(worker) = self.forget_worker(id) else { return };
+        if worker.is_wanted() {
+            self.fail_in(worker.slot, id, worker.ready_at, failure);
         }
-        self.forget_worker(id);
     }
 
-    fn forget_worker(&mut self, id: WorkerId) {
-        self.workers.remove(&id);
-        self.told_eligible.retain(|(worker, _)| *worker != id);
+    /// The dealer may have learned of the worker's end before it learned that the worker listens:
+    /// so it is told once more.
+    fn forget_worker(&mut self, id: WorkerId) -> Option<Worker> {
+        let told = std::mem::take(&mut self.told_eligible);
+        for (worker, listener) in told {
+            if worker == id {
+                self.act(Action::Eligible { worker, listener, on: false });
+            } else {
+                self.told_eligible.insert((worker, listener));
+            }
+        }
+        self.workers.remove(&id)
     }
 
     fn channel_ended(&mut self, id: WorkerId) {
@@ -124,22 +133,26 @@ impl Supervisor {
         }
         let slot = worker.slot;
         match worker.stage {
-            Stage::Starting { .. } | Stage::Ready => {
+            Stage::Starting { .. } => {
+                self.fail(id, Failure::AskedToLeave);
+                self.allow_leave(id);
+            }
+            Stage::Ready => {
                 let ready_at = worker.ready_at;
                 worker.stage = Stage::Quitting { until: now + super::LEAVE_LIMIT };
                 self.tell(Notice::WorkerLeaving { worker: id, slot });
                 self.vacate(id, slot, ready_at);
             }
-            Stage::Draining(_) => {
-                self.act(Action::AllowLeave { worker: id });
-                self.leave(id);
-            }
+            Stage::Draining(_) => self.allow_leave(id),
             Stage::Leaving { .. } => self.act(Action::AllowLeave { worker: id }),
             Stage::Quitting { .. } | Stage::Stopping { .. } | Stage::Killed => {}
         }
     }
 
     fn reload_requested(&mut self, request: Option<RequestId>) {
+        if self.is_waited_for(request) {
+            return;
+        }
         if self.stop.is_some() {
             self.refuse(request, Refusal::Stopping);
         } else if request.is_some() && self.reload_waiters.len() >= MAX_WAITING {
@@ -154,6 +167,14 @@ impl Supervisor {
         if let Some(request) = request {
             self.act(Action::Reply { request, answer: Answer::Refused(refusal) });
         }
+    }
+
+    /// Whether the client waits for its answer already.
+    pub(super) fn is_waited_for(&self, request: Option<RequestId>) -> bool {
+        let rollout = self.rollout.iter().flat_map(|rollout| &rollout.requests);
+        let stop = self.stop.iter().flat_map(|stop| &stop.requests);
+        let mut waiting = self.reload_waiters.iter().chain(rollout).chain(stop);
+        request.is_some_and(|request| waiting.any(|other| *other == request))
     }
 
     fn forget_request(&mut self, request: RequestId) {

@@ -47,7 +47,9 @@ impl Supervisor {
             cut: Left::default(),
         });
         self.tell(Notice::RolloutStarted { generation });
-        self.act(Action::Notify(Notify::Reloading));
+        if self.announced {
+            self.act(Action::Notify(Notify::Reloading));
+        }
     }
 
     /// Starts the new worker of a slot, unless too many old ones are still there.
@@ -125,7 +127,8 @@ impl Supervisor {
     pub(super) fn end_rollout(&mut self, outcome: Outcome) {
         let Some(rollout) = self.rollout.take() else { return };
         let succeeded = outcome == Outcome::Succeeded;
-        let replaced = if succeeded { self.spec.slots } else { rollout.slot.0 };
+        let has_new = matches!(rollout.phase, Phase::Draining { .. });
+        let replaced = rollout.slot.0 + u32::from(has_new);
         let report = RolloutReport {
             generation: rollout.generation,
             outcome,
@@ -143,7 +146,7 @@ impl Supervisor {
             let answer = Answer::RolledOut(report.clone());
             self.act(Action::Reply { request, answer });
         }
-        if self.stop.is_none() {
+        if self.stop.is_none() && self.announced {
             self.act(Action::Notify(Notify::Ready));
         }
         self.last_rollout = Some(report);

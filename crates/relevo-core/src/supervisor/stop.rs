@@ -11,9 +11,9 @@
 
 use std::time::Duration;
 
-use super::{EMPTY_LIMIT, Supervisor, UNKILLABLE_LIMIT};
+use super::{EMPTY_LIMIT, MAX_WAITING, Supervisor, UNKILLABLE_LIMIT};
 use crate::worker::Stage;
-use crate::{Action, Answer, Failure, Notice, Notify, RequestId, Time, WorkerId};
+use crate::{Action, Answer, Failure, Notice, Notify, Refusal, RequestId, Time, WorkerId};
 
 /// A stop in progress.
 #[derive(Clone, Debug)]
@@ -50,8 +50,14 @@ impl Stop {
 
 impl Supervisor {
     pub(super) fn stop_requested(&mut self, request: Option<RequestId>) {
+        if self.is_waited_for(request) {
+            return;
+        }
         match (&mut self.stop, request) {
             // A client that also wants the stop just waits for it; a second signal is impatience.
+            (Some(stop), Some(_)) if stop.requests.len() >= MAX_WAITING => {
+                self.refuse(request, Refusal::TooManyWaiting);
+            }
             (Some(stop), Some(request)) => stop.requests.push(request),
             (Some(_), None) => self.stop_now(0),
             (None, request) => {
@@ -64,12 +70,15 @@ impl Supervisor {
         }
     }
 
-    fn begin_stop(&mut self, phase: StopPhase, exit_code: u8) {
+    fn begin_stop(&mut self, mut phase: StopPhase, exit_code: u8) {
         let whole = self.spec.shutdown_timeout;
         let for_signal: Duration = self.spec.stop_timeout.min(whole / 2);
         let kill_at = self.now + whole;
         let signal_at = self.now + (whole - for_signal);
         let give_up_at = kill_at + UNKILLABLE_LIMIT;
+        if let StopPhase::Emptying { until } = &mut phase {
+            *until = signal_at.min(*until);
+        }
         let requests = Vec::new();
         self.stop = Some(Stop { phase, requests, signal_at, kill_at, give_up_at, exit_code });
         self.tell(Notice::Stopping);
@@ -95,6 +104,7 @@ impl Supervisor {
             stop.give_up_at = stop.give_up_at.min(self.now + UNKILLABLE_LIMIT);
         }
         self.close_all_sockets();
+        self.vacate_all();
         for id in self.worker_ids() {
             self.kill(id);
         }
@@ -116,15 +126,16 @@ impl Supervisor {
         {
             stop.phase = StopPhase::Draining;
             self.close_all_sockets();
+            self.vacate_all();
             for id in self.worker_ids() {
                 self.retire(id);
                 self.hurry(id);
             }
         }
-        self.finish_stop();
     }
 
-    fn finish_stop(&mut self) {
+    /// The service is over when every worker is gone, or has not died of being killed.
+    pub(super) fn finish_stop(&mut self) {
         let Some(stop) = &mut self.stop else { return };
         let given_up = stop.give_up_at <= self.now;
         if stop.phase != StopPhase::Draining || !(self.workers.is_empty() || given_up) {
@@ -163,6 +174,14 @@ impl Supervisor {
         self.stop.as_ref().map_or(usual, |stop| usual.min(stop.kill_at.max(self.now)))
     }
 
+    /// A worker has just been killed: it is given the time that takes.
+    pub(super) fn await_death(&mut self) {
+        let until = self.now + UNKILLABLE_LIMIT;
+        if let Some(stop) = &mut self.stop {
+            stop.give_up_at = stop.give_up_at.max(until);
+        }
+    }
+
     fn close_all_sockets(&mut self) {
         let open: Vec<_> = self.listeners.keys().copied().collect();
         for id in open {
@@ -170,6 +189,13 @@ impl Supervisor {
         }
         for worker in self.workers.values_mut() {
             worker.doors.retain(|_, door| *door == crate::worker::Door::Listening);
+        }
+    }
+
+    /// Nobody is wanted any more.
+    fn vacate_all(&mut self) {
+        for slot in &mut self.slots {
+            (slot.current, slot.incoming, slot.retry_at) = (None, None, None);
         }
     }
 

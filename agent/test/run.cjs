@@ -1,0 +1,42 @@
+'use strict';
+
+// Runs the agent's tests on every Node there is, with dealt connections and with shared handles.
+//
+//     node agent/test/run.cjs [path/to/node …]        (or RELEVO_NODES, separated by colons or blanks)
+
+const { spawnSync } = require('child_process');
+const fs = require('fs');
+const path = require('path');
+
+const here = __dirname;
+const modules = path.join(here, '..', '..', 'fixtures', 'node', 'node_modules');
+
+function nodes() {
+  if (process.argv.length > 2) return process.argv.slice(2);
+  if (process.env.RELEVO_NODES) return process.env.RELEVO_NODES.split(/[\s:]+/).filter(Boolean);
+  return fs.readdirSync(modules)
+    .filter((name) => /^node\d+$/.test(name))
+    .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
+    .map((name) => path.join(modules, name, 'bin', 'node'))
+    .filter((node) => fs.existsSync(node));
+}
+
+const files = fs.readdirSync(here).filter((name) => name.endsWith('.test.cjs')).map((name) => path.join(here, name));
+let failures = 0;
+for (const node of nodes()) {
+  const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
+  for (const policy of ['rr', 'none']) {
+    const run = spawnSync(node, ['--test', '--test-reporter=tap', ...files], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+      env: { ...process.env, NODE_CLUSTER_SCHED_POLICY: policy },
+    });
+    const count = (name) => Number((new RegExp(`^# ${name} (\\d+)`, 'm').exec(run.stdout) || [0, -1])[1]);
+    console.log(`${version} ${policy.padEnd(4)} pass ${count('pass')} fail ${count('fail')}`);
+    if (run.status !== 0 || count('fail') !== 0) {
+      failures += 1;
+      console.log(run.stdout, run.stderr);
+    }
+  }
+}
+process.exitCode = failures === 0 ? 0 : 1;

@@ -1,0 +1,208 @@
+// The peers: how each is started, reloaded and ended, and which of its processes serve.
+//
+// A started peer is
+//   ports                    where it serves; bare node has one for each process
+//   primaries(), workers()   pids at this moment; bare node has no primary
+//   reload()                 resolves to true if the peer says that it worked; absent where there is no such thing
+//   stop()
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { own, run, temporaryDirectory, until } from './children.mjs';
+import { get } from './http.mjs';
+import { executable, family } from './proc.mjs';
+
+export const workers = 2;
+
+const bench = fileURLToPath(new URL('..', import.meta.url));
+const app = path.join(bench, 'app.cjs');
+const pm2Script = path.join(bench, 'node_modules', 'pm2', 'bin', 'pm2');
+const reloadTimeoutMs = 60_000;
+
+export const peers = {
+  'bare': startBare,
+  'cluster': (tools) => startCluster(tools, 'rr'),
+  'cluster-none': (tools) => startCluster(tools, 'none'),
+  'pm2': startPm2,
+  'relevo-kernel': (tools) => startRelevo(tools, 'kernel'),
+  'relevo-round-robin': (tools) => startRelevo(tools, 'round-robin'),
+};
+
+export const titles = {
+  'bare': 'bare node, one port each',
+  'cluster': 'cluster, round robin',
+  'cluster-none': 'cluster, SCHED_NONE',
+  'pm2': 'PM2',
+  'relevo-kernel': 'relevo --balance kernel',
+  'relevo-round-robin': 'relevo --balance round-robin',
+};
+
+export const isRelevo = (name) => name.startsWith('relevo-');
+
+// Why this peer cannot be run, or null.
+export function missing(name, tools) {
+  if (isRelevo(name) && !existsSync(tools.relevo)) return `no ${tools.relevo}: run cargo build --release`;
+  if (name === 'pm2' && !existsSync(pm2Script)) return 'no bench/node_modules/pm2: run npm ci in bench/';
+  return null;
+}
+
+export async function version(name, tools) {
+  if (name === 'pm2') return JSON.parse(readFileSync(path.join(path.dirname(pm2Script), '..', 'package.json'), 'utf8')).version;
+  if (isRelevo(name)) return (await run(tools.relevo, ['--version'], { timeoutMs: 5000 })).stdout.trim();
+  return (await run(tools.node, ['--version'], { timeoutMs: 5000 })).stdout.trim();
+}
+
+// Starts a peer and waits until each of its workers has answered a request.
+export async function start(name, tools) {
+  const peer = await launch(name, tools);
+  try {
+    await everyWorkerAnswers(peer);
+  } catch (error) {
+    const words = peer.output().trim().split('\n').slice(-5).join('\n');
+    await peer.stop();
+    throw new Error(`${name}: ${error.message}\n${words}`);
+  }
+  return peer;
+}
+
+// Starts a peer and returns at once.
+export function launch(name, tools) {
+  return peers[name](tools);
+}
+
+async function startBare({ node }) {
+  const ports = [await freePort(), await freePort()];
+  const children = ports.map((port) => supervise(node, [app], { ...process.env, PORT: port }));
+  return {
+    ports,
+    primaries: () => [],
+    workers: () => children.map((child) => child.pid),
+    output: () => children.map((child) => child.output()).join(''),
+    stop: () => Promise.all(children.map((child) => child.end())),
+  };
+}
+
+async function startCluster({ node }, policy) {
+  const port = await freePort();
+  const child = supervise(node, [path.join(bench, 'cluster-primary.cjs')], { ...process.env, PORT: port, APP: app, WORKERS: workers, POLICY: policy });
+  return {
+    ports: [port],
+    primaries: () => [child.pid],
+    workers: () => family(child.pid).slice(1),
+    output: child.output,
+    reload: () => {
+      const before = count(child.output(), 'reloaded');
+      process.kill(child.pid, 'SIGUSR2');
+      return until(() => count(child.output(), 'reloaded') > before, reloadTimeoutMs);
+    },
+    stop: child.end,
+  };
+}
+
+async function startPm2({ node }) {
+  const port = await freePort();
+  const { directory: home, remove } = temporaryDirectory('relevo-bench-pm2-');
+  const env = {
+    ...process.env,
+    PORT: port,
+    PM2_HOME: home,
+    PM2_DISABLE_VERSION_CHECK: 'true',
+    // The daemon is started with the first `node` of PATH, whatever runs the command.
+    PATH: `${path.dirname(node)}${path.delimiter}${process.env.PATH}`,
+  };
+  const pm2 = (...args) => run(node, [pm2Script, ...args], { env, timeoutMs: reloadTimeoutMs });
+  const daemon = () => {
+    try {
+      return [Number(readFileSync(path.join(home, 'pm2.pid'), 'utf8'))];
+    } catch {
+      return [];
+    }
+  };
+  const end = own(daemon);
+  const started = pm2('start', app, '-i', String(workers), '--name', 'bench', '--silent');
+  let words = '';
+  started.then(({ stdout, stderr }) => { words = stdout + stderr; }, (error) => { words = error.message; });
+  return {
+    ports: [port],
+    primaries: daemon,
+    workers: () => daemon().flatMap((pid) => family(pid).slice(1)),
+    output: () => words,
+    reload: async () => (await pm2('reload', 'bench', '--silent')).code === 0,
+    stop: async () => {
+      await started.catch(() => {});
+      await end();
+      remove();
+    },
+  };
+}
+
+async function startRelevo({ node, relevo }, balance) {
+  const port = await freePort();
+  const { directory: runtime, remove } = temporaryDirectory('relevo-bench-');
+  const name = `bench-${port}`;
+  const env = {
+    ...process.env,
+    PORT: port,
+    RELEVO_RUNTIME_DIR: runtime,
+    PATH: `${path.dirname(node)}${path.delimiter}${process.env.PATH}`,
+  };
+  const child = supervise(relevo, ['run', '--name', name, '--workers', String(workers), '--balance', balance, app], env);
+  const mine = (pid) => executable(pid) === path.basename(relevo);
+  return {
+    ports: [port],
+    // All of Relevo's own processes, however many it has.
+    primaries: () => family(child.pid).filter(mine),
+    workers: () => family(child.pid).filter((pid) => !mine(pid)),
+    output: child.output,
+    reload: async () => (await run(relevo, ['reload', name], { env, timeoutMs: reloadTimeoutMs })).code === 0,
+    stop: async () => {
+      await child.end();
+      remove();
+    },
+  };
+}
+
+// A child whose last output is kept for error messages.
+function supervise(command, args, env) {
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.on('error', (error) => { output += error.message; });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => { output = (output + chunk).slice(-100_000); });
+  }
+  const end = own(() => (child.pid && child.exitCode === null && child.signalCode === null ? [child.pid] : []));
+  return { pid: child.pid, output: () => output, end };
+}
+
+async function everyWorkerAnswers(peer) {
+  const seen = new Set();
+  const deadline = performance.now() + 20_000;
+  for (let attempt = 0; seen.size < workers; attempt += 1) {
+    if (performance.now() > deadline) throw new Error(`only ${seen.size} of ${workers} workers answered within 20 s`);
+    try {
+      const { headers } = await get(peer.ports[attempt % peer.ports.length]);
+      seen.add(headers['x-pid']);
+    } catch {
+      await until(() => false, 20);
+    }
+  }
+}
+
+let lastPort = 17_000 + (process.pid % 1000) * 10;
+
+// Below the kernel's ephemeral ports, so that a load generator's own end is never in the way.
+async function freePort() {
+  for (;;) {
+    lastPort = lastPort >= 32_000 ? 17_000 : lastPort + 1;
+    const free = await new Promise((resolve) => {
+      const probe = net.createServer().once('error', () => resolve(false));
+      probe.listen(lastPort, '127.0.0.1', () => probe.close(() => resolve(true)));
+    });
+    if (free) return lastPort;
+  }
+}
+
+const count = (text, word) => text.split(word).length - 1;

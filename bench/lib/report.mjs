@@ -1,0 +1,63 @@
+// The results as text for the terminal and as docs/benchmarks.md.
+import { readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+
+import { run } from './children.mjs';
+import { titles, version, workers } from './peers.mjs';
+import { markdown, plain, spread } from './table.mjs';
+
+// A result is { measure, summaries, verdicts, settings }.
+export function print(result) {
+  const { measure, summaries, verdicts, settings } = result;
+  console.log(`\n${measure.title}: ${measure.what(settings).replaceAll(/[*`]/g, '')}\n`);
+  console.log(plain(...table(measure, summaries)));
+  if (verdicts.length > 0) console.log(`\n${plain(...verdictTable(verdicts))}`);
+}
+
+export async function environment(tools, names) {
+  const firstLine = async (command, args) => (await run(command, args, { timeoutMs: 5000 })).stdout.trim().split('\n')[0];
+  const versions = [];
+  for (const name of ['bare', 'pm2', 'relevo-kernel']) {
+    if (names.includes(name)) versions.push(`${{ bare: 'node', pm2: 'PM2' }[name] ?? ''} ${await version(name, tools)}`.trim());
+  }
+  return {
+    machine: `${os.cpus().length} × ${os.cpus()[0].model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB`,
+    kernel: `Linux ${os.release()}, net.core.somaxconn ${readFileSync('/proc/sys/net/core/somaxconn', 'utf8').trim()}`,
+    versions: versions.join(', '),
+    generators: [
+      (await firstLine('ab', ['-V'])).replace(/^This is ApacheBench, Version ([\d.]+).*/, 'ab $1'),
+      (await firstLine('wrk', ['-v'])).replace(/^(wrk \S+).*/, '$1'),
+    ].join(', '),
+  };
+}
+
+export function write(file, { date, runs, facts, results }) {
+  const sections = results.map(({ measure, summaries, verdicts, settings }) => [
+    `## ${measure.title}`,
+    `${measure.what(settings)}.`,
+    markdown(...table(measure, summaries)),
+    ...(verdicts.length > 0 ? [markdown(...verdictTable(verdicts))] : []),
+  ].join('\n\n'));
+  writeFileSync(file, `${[
+    '# Benchmarks',
+    '<!-- Written by `node bench/run.mjs --write`; do not edit. -->',
+    `Measured on ${date}, client and servers on one machine over loopback: read the ratios, not the absolute values.`,
+    markdown(['', ''], [
+      ['machine', facts.machine], ['kernel', facts.kernel], ['versions', facts.versions], ['load from', facts.generators],
+      ['settings', `${workers} workers each; ${runs} interleaved runs, each on a peer started afresh; median (lowest–highest)`],
+    ]).replace('---:', '---'),
+    ...sections,
+  ].join('\n\n')}\n`);
+}
+
+function table(measure, summaries) {
+  const columns = Object.entries(measure.columns);
+  return [
+    ['', ...columns.map(([, [title]]) => title)],
+    Object.entries(summaries).map(([peer, summary]) => [titles[peer], ...columns.map(([key, [, digits]]) => spread(summary[key], digits))]),
+  ];
+}
+
+function verdictTable(verdicts) {
+  return [['bar', 'measured', 'limit', 'verdict'], verdicts.map(({ text, value, limit, verdict }) => [text, value, limit, verdict])];
+}

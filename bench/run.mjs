@@ -1,0 +1,74 @@
+// Relevo beside its peers, in one run. `node bench/run.mjs --help` says how.
+import { interleave } from './lib/interleave.mjs';
+import { help, readOptions } from './lib/options.mjs';
+import { isRelevo, missing } from './lib/peers.mjs';
+import { environment, print, write } from './lib/report.mjs';
+import { summarize } from './lib/stats.mjs';
+import { judge } from './lib/verdict.mjs';
+import { cpu } from './measure/cpu.mjs';
+import { dealing } from './measure/dealing.mjs';
+import { firstRequest } from './measure/first-request.mjs';
+import { keepAlive } from './measure/keep-alive.mjs';
+import { latency } from './measure/latency.mjs';
+import { losses } from './measure/losses.mjs';
+import { memory } from './measure/memory.mjs';
+import { wakeups } from './measure/wakeups.mjs';
+
+const measures = [cpu, keepAlive, latency, dealing, memory, wakeups, firstRequest, losses];
+
+const full = { requests: 100_000, warmUpRequests: 5000, wrkSeconds: 10, memoryRequests: 20_000, idleSeconds: 60, lossSeconds: 10 };
+const short = { requests: 4000, warmUpRequests: 500, wrkSeconds: 1, memoryRequests: 2000, idleSeconds: 10, lossSeconds: 6 };
+
+async function main() {
+  const options = readOptions(process.argv.slice(2), measures.map(({ name }) => name));
+  if (options.help) return console.log(help);
+
+  const settings = options.short ? short : full;
+  const chosen = measures.filter(({ name }) => options.only.includes(name));
+  const available = choosePeers(chosen, options);
+
+  const facts = await environment(options.tools, available);
+  console.log(Object.entries(facts).map(([key, value]) => `${key}: ${value}`).join('\n'));
+
+  const results = [];
+  for (const measure of chosen) {
+    const names = measure.peers.filter((name) => available.includes(name));
+    const collect = measure.collect ?? ((...args) => interleave(measure, ...args));
+    const samples = await collect(names, { runs: options.runs, tools: options.tools, settings, progress });
+    progress('');
+    const summaries = Object.fromEntries(names.map((name) => [name, summarize(samples[name])]));
+    const verdicts = options.short ? [] : judge(measure.bars, summaries);
+    results.push({ measure, summaries, verdicts, settings });
+    print(results.at(-1));
+  }
+
+  if (options.write) write(options.document, { date: options.date, runs: options.runs, facts, results });
+  const missed = results.flatMap(({ verdicts }) => verdicts).filter(({ verdict }) => verdict !== 'reached' && !(options.peersOnly && verdict === 'not measured'));
+  if (missed.length > 0) {
+    console.error(`\n${missed.length} bars were not reached.`);
+    process.exitCode = 1;
+  }
+}
+
+// A peer that cannot be run is an error, but for Relevo itself under --peers-only.
+function choosePeers(chosen, { tools, peersOnly }) {
+  return [...new Set(chosen.flatMap(({ peers }) => peers))].filter((name) => {
+    const reason = missing(name, tools);
+    if (!reason) return true;
+    if (!(isRelevo(name) && peersOnly)) throw Object.assign(new Error(`${name}: ${reason}`), { usage: true });
+    console.error(`skipped: ${name}: ${reason}`);
+    return false;
+  });
+}
+
+// One line that is written over, on a terminal only.
+function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+main().catch((error) => {
+  progress('');
+  console.error(error.usage ? error.message : error.stack);
+  // By exit, so that what is still running is ended.
+  process.exit(error.usage ? 2 : 1);
+});

@@ -1,0 +1,387 @@
+//! What the supervisor may and must do, by what it has been told and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use relevo_core::{
+    Action, Balance, Event, Generation, ListenerId, Member, Notice, Outcome, QueryId, RequestId,
+    Seat, Slot, Spec, View, WorkerId, WorkerWord,
+};
+
+pub(crate) struct Rules {
+    spec: Spec,
+    workers: BTreeMap<WorkerId, Known>,
+    queries: BTreeMap<QueryId, Asked>,
+    pending: BTreeSet<RequestId>,
+    open: BTreeSet<Member>,
+    accepting: BTreeSet<Member>,
+    /// What the last ready worker of each slot listened on.
+    serves: BTreeMap<Slot, BTreeSet<ListenerId>>,
+    failed_generations: BTreeSet<Generation>,
+    newest: Option<WorkerId>,
+    pub(crate) stopping: bool,
+    pub(crate) exited: Option<u8>,
+}
+
+/// What has been said of a worker.
+struct Known {
+    slot: Slot,
+    generation: Generation,
+    word: WorkerWord,
+    gone: bool,
+    was_ready: bool,
+    /// It drained and had no work left, at least for a moment.
+    was_quiet: bool,
+    listening: BTreeSet<ListenerId>,
+    owes: BTreeSet<ListenerId>,
+    channel_ended: bool,
+    stopped_accepting: bool,
+    /// It did something after which it may be ended although nobody replaces it yet.
+    forfeit: bool,
+    disconnected: bool,
+    allowed_to_leave: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Open(WorkerId),
+    Answered,
+}
+
+impl Rules {
+    pub(crate) fn new(spec: Spec) -> Self {
+        Self {
+            spec,
+            workers: BTreeMap::new(),
+            queries: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            open: BTreeSet::new(),
+            accepting: BTreeSet::new(),
+            serves: BTreeMap::new(),
+            failed_generations: BTreeSet::new(),
+            newest: None,
+            stopping: false,
+            exited: None,
+        }
+    }
+
+    /// Requests that are owed a reply.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(crate) fn covers_anything(&self) -> bool {
+        self.spec.balance == Balance::Kernel && !self.accepting.is_empty()
+    }
+
+    pub(crate) fn check(&mut self, event: &Event, actions: &[Action], view: View<'_>) {
+        self.told(event);
+        for action in actions {
+            self.done(action);
+        }
+        self.seen(view);
+        self.check_drains(actions);
+        self.check_counts();
+        self.check_covering();
+    }
+
+    fn told(&mut self, event: &Event) {
+        match event {
+            Event::ListenRequested { worker, query, .. } => {
+                self.queries.entry(*query).or_insert(Asked::Open(*worker));
+            }
+            Event::Listening { worker, listener } => {
+                let Some(known) = self.workers.get_mut(worker) else { return };
+                known.listening.insert(*listener);
+                if known.word == WorkerWord::Ready && !known.gone {
+                    self.serves.entry(known.slot).or_default().insert(*listener);
+                }
+            }
+            Event::ListenerClosed { worker, listener } => {
+                let Some(known) = self.workers.get_mut(worker) else { return };
+                known.listening.remove(listener);
+                if known.word == WorkerWord::Ready && !known.gone {
+                    self.serves.entry(known.slot).or_default().remove(listener);
+                }
+            }
+            Event::Exited { worker, .. } | Event::SpawnFailed { worker, .. } => {
+                self.known(*worker).gone = true;
+            }
+            Event::ChannelEnded { worker } => {
+                self.known(*worker).channel_ended = true;
+                self.known(*worker).forfeit = true;
+            }
+            Event::LeaveRequested { worker } | Event::Misbehaved { worker, .. } => {
+                self.known(*worker).forfeit = true;
+            }
+            Event::StoppedAccepting { worker } => {
+                let known = self.known(*worker);
+                if matches!(known.word, WorkerWord::Draining | WorkerWord::Lingering) {
+                    known.stopped_accepting = !known.forfeit;
+                }
+            }
+            Event::MemberOpened { member, .. } => {
+                self.open.insert(*member);
+            }
+            Event::ReloadRequested { request } => self.pending.extend(request),
+            Event::StopRequested { request } => {
+                self.pending.extend(request);
+                self.stopping = true;
+            }
+            Event::StopNowRequested => self.stopping = true,
+            Event::RequestDropped { request } => {
+                self.pending.remove(request);
+            }
+            Event::Tick
+            | Event::Spawned { .. }
+            | Event::AgentArrived { .. }
+            | Event::WorkLeft { .. }
+            | Event::Drained { .. }
+            | Event::MemberFailed { .. }
+            | Event::SocketsInspected { .. }
+            | Event::QueuesEmptied => {}
+        }
+    }
+
+    fn done(&mut self, action: &Action) {
+        assert_eq!(self.exited, None, "{action:?} comes after the end");
+        match action {
+            Action::Spawn { worker, slot, generation } => {
+                self.spawned(*worker, *slot, *generation);
+            }
+            Action::SignalStop { worker } | Action::Kill { worker } => {
+                self.may_end(*worker, action);
+            }
+            Action::Drain { worker, .. } => {
+                self.may_end(*worker, action);
+                self.may_be_told(*worker, action);
+            }
+            Action::Disconnect { worker } => {
+                self.may_end(*worker, action);
+                self.may_be_told(*worker, action);
+                self.known(*worker).disconnected = true;
+            }
+            Action::AllowLeave { worker } => self.known(*worker).allowed_to_leave = true,
+            Action::CloseMember { member } => self.closed(*member),
+            Action::Answer { worker, query, member, .. } => {
+                assert!(self.open.contains(member), "{action:?} names a closed socket");
+                self.answered(*worker, *query);
+                self.may_be_told(*worker, action);
+            }
+            Action::Refuse { worker, query, .. } => {
+                self.answered(*worker, *query);
+                self.may_be_told(*worker, action);
+            }
+            Action::Accept { member, on: true } => {
+                assert!(self.open.contains(member), "{action:?} names a closed socket");
+                assert!(self.accepting.insert(*member), "{action:?} is told twice");
+            }
+            Action::Accept { member, on: false } => {
+                assert!(self.accepting.remove(member), "{action:?} is told twice");
+            }
+            Action::Eligible { worker, listener, on: true } => {
+                let known = self.known(*worker);
+                let listens = known.listening.contains(listener) && !known.channel_ended;
+                assert!(listens && !known.gone, "{action:?}, but it does not listen");
+            }
+            Action::Reply { request, .. } => {
+                assert!(self.pending.remove(request), "{action:?} answers nobody");
+            }
+            Action::Tell(notice) => self.noticed(notice),
+            Action::Exit { code } => self.exited = Some(*code),
+            Action::OpenMember { .. }
+            | Action::InspectSockets { .. }
+            | Action::Eligible { on: false, .. }
+            | Action::EmptyQueues
+            | Action::Progress { .. }
+            | Action::Notify(_) => {}
+        }
+    }
+
+    fn spawned(&mut self, worker: WorkerId, slot: Slot, generation: Generation) {
+        assert!(!self.stopping, "{worker} is started although the service stops");
+        assert!(self.newest < Some(worker), "{worker} is used twice");
+        self.newest = Some(worker);
+        let was_ready = |slot: Slot| {
+            self.workers.values().any(|known| {
+                known.slot == slot && known.was_ready && known.generation >= generation
+            })
+        };
+        if generation > Generation(1) {
+            let skipped = (0..slot.0).map(Slot).find(|earlier| !was_ready(*earlier));
+            assert_eq!(skipped, None, "{worker} is started in slot {slot} before its turn");
+        }
+        let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
+        assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
+        let owes = self.serves.get(&slot).cloned().unwrap_or_default();
+        let known = Known {
+            slot,
+            generation,
+            word: WorkerWord::Starting,
+            gone: false,
+            was_ready: false,
+            was_quiet: false,
+            listening: BTreeSet::new(),
+            owes,
+            channel_ended: false,
+            stopped_accepting: false,
+            forfeit: false,
+            disconnected: false,
+            allowed_to_leave: false,
+        };
+        self.workers.insert(worker, known);
+    }
+
+    /// Who was ready is not ended before another is ready in its place.
+    fn may_end(&mut self, worker: WorkerId, action: &Action) {
+        let known = self.known(worker);
+        let (slot, free) = (known.slot, !known.was_ready || known.forfeit);
+        let replaced = self
+            .workers
+            .range((std::ops::Bound::Excluded(worker), std::ops::Bound::Unbounded))
+            .any(|(_, other)| other.slot == slot && other.was_ready);
+        assert!(free || replaced || self.stopping, "{action:?}, but nobody has replaced it");
+    }
+
+    /// `disconnect` is the last thing that a worker is told, once.
+    fn may_be_told(&mut self, worker: WorkerId, action: &Action) {
+        let known = self.known(worker);
+        assert!(!known.disconnected, "{action:?} comes after its disconnect");
+        assert!(!known.allowed_to_leave, "{action:?}, but it leaves by itself");
+        assert!(!known.channel_ended && !known.gone, "{action:?}, but nobody hears that");
+    }
+
+    fn answered(&mut self, worker: WorkerId, query: QueryId) {
+        let asked = self.queries.insert(query, Asked::Answered);
+        assert!(asked == Some(Asked::Open(worker)), "question {query} of {worker} is not open");
+    }
+
+    fn closed(&mut self, member: Member) {
+        assert!(self.open.remove(&member), "{member:?} is closed but was not open");
+        self.accepting.remove(&member);
+        if self.stopping {
+            return;
+        }
+        let user = self.workers.iter().find(|(_, known)| {
+            let serves = known.word == WorkerWord::Ready && !known.channel_ended && !known.gone;
+            serves && known.listening.contains(&member.listener)
+        });
+        let user = user.map(|(worker, _)| worker);
+        assert_eq!(user, None, "{member:?} is closed although a ready worker listens on it");
+    }
+
+    fn noticed(&mut self, notice: &Notice) {
+        match notice {
+            Notice::WorkerReady { worker, .. } => self.became_ready(*worker),
+            Notice::RolloutEnded(report) => {
+                if report.outcome != Outcome::Succeeded {
+                    self.failed_generations.insert(report.generation);
+                }
+            }
+            Notice::FirstStartFailed { .. } | Notice::Stopping => self.stopping = true,
+            Notice::Bug { what } => panic!("{what}"),
+            Notice::WorkerFailed { .. }
+            | Notice::WorkerLeft { .. }
+            | Notice::DrainCut { .. }
+            | Notice::Killing { .. }
+            | Notice::WorkerLeaving { .. }
+            | Notice::Unprotected { .. }
+            | Notice::BindFailed { .. }
+            | Notice::ListenerOpened { .. }
+            | Notice::ListenerClosed { .. }
+            | Notice::ServiceReady { .. }
+            | Notice::RolloutStarted { .. }
+            | Notice::RolloutWaits { .. }
+            | Notice::LeftBehind { .. } => {}
+        }
+    }
+
+    /// Ready is who listens on all that its predecessor did, as far as that is still open.
+    fn became_ready(&mut self, worker: WorkerId) {
+        let known = self.known(worker);
+        known.was_ready = true;
+        let (slot, listening, owes) = (known.slot, known.listening.clone(), known.owes.clone());
+        assert!(!listening.is_empty(), "{worker} is ready but listens on nothing");
+        let open = |listener: &&ListenerId| self.open.iter().any(|m| m.listener == **listener);
+        let missing = owes.difference(&listening).find(open);
+        assert_eq!(missing, None, "{worker} is ready but does not listen on this one");
+        self.serves.insert(slot, listening);
+    }
+
+    /// Looks at what is shown of the workers.
+    fn seen(&mut self, view: View<'_>) {
+        let shown: BTreeMap<WorkerId, WorkerWord> =
+            view.slots().iter().flat_map(|slot| &slot.workers).map(|w| (w.id, w.word)).collect();
+        for (worker, known) in &mut self.workers {
+            match shown.get(worker) {
+                Some(word) => {
+                    known.word = *word;
+                    known.was_quiet |= *word == WorkerWord::Lingering;
+                }
+                None => assert!(known.gone || self.exited.is_some(), "{worker} is forgotten"),
+            }
+        }
+    }
+
+    /// The next slot's turn comes when the old worker of the last has no work left.
+    fn check_drains(&self, actions: &[Action]) {
+        for action in actions {
+            let Action::Spawn { slot, generation, .. } = action else { continue };
+            let first_of_it = !self.workers.values().any(|known| {
+                known.slot == *slot && known.generation == *generation && known.was_ready
+            });
+            let busy = self.workers.iter().find(|(_, known)| {
+                known.slot.0 + 1 == slot.0
+                    && known.generation < *generation
+                    && known.was_ready
+                    && !known.gone
+                    && !known.forfeit
+                    && !known.was_quiet
+                    && known.word == WorkerWord::Draining
+            });
+            let busy = busy.map(|(worker, _)| worker).filter(|_| first_of_it);
+            assert_eq!(
+                busy, None,
+                "{action:?} does not wait for the old worker of the slot before"
+            );
+        }
+    }
+
+    fn check_counts(&self) {
+        let shown = self.workers.values().filter(|known| !known.gone);
+        let wanted =
+            |known: &&Known| matches!(known.word, WorkerWord::Starting | WorkerWord::Ready);
+        let (slots, all) = (self.spec.slots as usize, shown.clone().count());
+        let wanted = shown.filter(wanted).count();
+        assert!(wanted <= slots + 1, "{wanted} workers start or serve");
+        // Four on their way out in each slot before another is started, and one rollout's.
+        assert!(all <= 6 * slots + 1, "{all} workers");
+    }
+
+    /// The primary accepts where nobody else does, and nowhere else.
+    fn check_covering(&self) {
+        for member in &self.open {
+            let accepting = self.accepting.contains(member);
+            let Seat::Slot(slot) = member.seat else {
+                let deals = self.spec.balance == Balance::RoundRobin;
+                assert_eq!(accepting, deals, "{member:?}");
+                continue;
+            };
+            let listening: Vec<&Known> = self
+                .workers
+                .values()
+                .filter(|known| known.slot == slot && !known.gone && !known.channel_ended)
+                .filter(|known| known.listening.contains(&member.listener))
+                .collect();
+            if listening.iter().all(|known| known.stopped_accepting) {
+                assert!(accepting, "nobody accepts from {member:?}");
+            }
+            if listening.iter().any(|known| known.word == WorkerWord::Ready) {
+                assert!(!accepting, "the primary accepts from {member:?} beside its worker");
+            }
+        }
+    }
+
+    fn known(&mut self, worker: WorkerId) -> &mut Known {
+        self.workers.get_mut(&worker).unwrap_or_else(|| panic!("{worker} was never started"))
+    }
+}

@@ -1,0 +1,387 @@
+//! What Relevo's shell and the kernel do: events come in, actions are performed.
+
+use std::time::Duration;
+
+use relevo_core::{
+    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Member,
+    NotTaken, Notice, Outcome, SpawnStage, WorkerId,
+};
+
+use crate::process::{Character, Deed, Message, Process};
+use crate::world::{Happening, World};
+
+/// How many connections the dealer may have in flight to one worker.
+const WINDOW: usize = 8;
+
+impl World {
+    pub(crate) fn happens(&mut self, happening: Happening) {
+        match happening {
+            Happening::Told(event) => self.told(&event),
+            Happening::Heard(worker, event) => {
+                if self.processes.get(&worker).is_none_or(|process| process.heard) {
+                    self.told(&event);
+                }
+            }
+            Happening::Dealt(event) => self.dealt(event),
+            Happening::Answered(worker, event) => self.answered(worker, event),
+            Happening::Does(worker, deed) => self.does(worker, deed),
+            Happening::Opens(member) => self.opens(member),
+            Happening::Tries(member) => self.tries(member),
+            Happening::Arrives => self.arrives(),
+            Happening::Orders => self.orders(),
+            Happening::ClockLeaps => self.clock_leaps(),
+        }
+    }
+
+    /// Tells the supervisor: once, twice, or, if the design can do without, not at all.
+    fn told(&mut self, event: &Event) {
+        if self.unkind && may_be_lost(event) && self.random.percent(10) {
+            self.tally.lost_events += 1;
+            return;
+        }
+        let twice = self.unkind && self.random.percent(5);
+        if let Event::Exited { worker, .. } = event {
+            self.reaped(*worker);
+        }
+        if twice {
+            self.tally.doubled_events += 1;
+            self.tell(event);
+        }
+        self.tell(event);
+    }
+
+    fn dealt(&mut self, event: DealerEvent) {
+        let twice = self.unkind && self.random.percent(5);
+        if twice && may_be_doubled(&event) {
+            self.deal(event.clone());
+        }
+        self.deal(event);
+    }
+
+    /// A worker's process is gone: what its channel still held is read, or not.
+    fn reaped(&mut self, worker: WorkerId) {
+        if self.random.percent(50)
+            && let Some(process) = self.processes.get_mut(&worker)
+        {
+            process.heard = false;
+        }
+        self.gone(worker);
+    }
+
+    fn gone(&mut self, worker: WorkerId) {
+        let Some(process) = self.processes.get_mut(&worker) else { return };
+        if !std::mem::replace(&mut process.dealer_knows, true) {
+            self.books.all_landed(worker);
+            self.dealt(DealerEvent::Gone { worker });
+        }
+    }
+
+    /// A worker's answer about a connection arrives, if its channel is still read.
+    fn answered(&mut self, worker: WorkerId, event: DealerEvent) {
+        if event == (DealerEvent::Gone { worker }) {
+            return self.gone(worker);
+        }
+        if self.processes.get(&worker).is_none_or(|process| process.dealer_knows) {
+            return;
+        }
+        if let DealerEvent::Placed { connection } | DealerEvent::NotTaken { connection, .. } = event
+        {
+            self.books.landed(connection);
+        }
+        self.dealt(event);
+    }
+
+    pub(crate) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { worker, .. } => self.spawns(worker),
+            Action::SignalStop { worker } => {
+                self.soon(5, Happening::Does(worker, Deed::Signalled));
+            }
+            Action::Kill { worker } => self.soon(5, Happening::Does(worker, Deed::Dies(9))),
+            Action::OpenMember { member, .. } => self.soon(20, Happening::Opens(member)),
+            Action::CloseMember { member } => self.closes(member),
+            Action::Answer { worker, query, member, given } => {
+                self.tally.answers += 1;
+                self.send(worker, Message::Answered(query, member, given));
+            }
+            Action::Refuse { worker, query, .. } => {
+                self.tally.refusals += 1;
+                self.send(worker, Message::Refused(query));
+            }
+            Action::InspectSockets { worker } => {
+                let inspected = Event::SocketsInspected { worker, unprotected: Vec::new() };
+                self.soon(50, Happening::Told(inspected));
+            }
+            Action::Accept { member, on } => self.order(DealerEvent::Accept { member, on }),
+            Action::Eligible { worker, listener, on } => {
+                self.order(DealerEvent::Eligible { worker, listener, on });
+            }
+            Action::EmptyQueues => {
+                let members = self.sockets.iter().copied().collect();
+                self.order(DealerEvent::EmptyQueues { members });
+            }
+            Action::Drain { worker, .. } => {
+                self.tally.drains += 1;
+                self.send(worker, Message::Drain);
+            }
+            Action::Disconnect { worker } => self.send(worker, Message::Disconnect),
+            Action::AllowLeave { worker } => self.send(worker, Message::AllowedToLeave),
+            Action::Reply { answer, .. } => {
+                let refused = matches!(answer, relevo_core::Answer::Refused(_));
+                self.tally.requests_refused += u64::from(refused);
+            }
+            Action::Tell(notice) => self.counts(&notice),
+            Action::Exit { .. } => {
+                for member in self.sockets.clone() {
+                    self.closes(member);
+                }
+            }
+            Action::Progress { .. } | Action::Notify(_) => {}
+        }
+    }
+
+    pub(crate) fn perform_dealing(&mut self, action: DealerAction) {
+        match action {
+            DealerAction::Watch { member, on: true } => {
+                self.watched.insert(member);
+                self.readable(member);
+            }
+            DealerAction::Watch { member, on: false } => {
+                self.watched.remove(&member);
+            }
+            DealerAction::Try { member } => self.soon(2, Happening::Tries(member)),
+            DealerAction::Give { connection, worker, listener } => {
+                self.gives(connection, worker, listener);
+            }
+            DealerAction::Release { connection } => {
+                let lost = self.books.released(connection).is_some();
+                self.tally.lost_with_their_worker += u64::from(lost);
+            }
+            DealerAction::Lose { connection } => {
+                let listener = self.books.listener_of(connection);
+                let open = self.sockets.iter().any(|member| member.listener == listener);
+                assert!(!open, "{connection} is lost although its listener is open");
+                self.books.lost(connection);
+                self.tally.lost_with_their_listener += 1;
+            }
+            DealerAction::QueuesEmptied => self.soon(5, Happening::Told(Event::QueuesEmptied)),
+        }
+    }
+
+    /// An order to the dealer: none overtakes another.
+    fn order(&mut self, event: DealerEvent) {
+        let lag = self.lag();
+        let at = (self.now + self.random.millis(lag)).max(self.last_order);
+        self.last_order = at;
+        self.at(at, Happening::Dealt(event));
+    }
+
+    fn spawns(&mut self, worker: WorkerId) {
+        self.tally.spawns += 1;
+        if self.unkind && self.random.percent(5) {
+            let failed = Event::SpawnFailed { worker, stage: SpawnStage::Exec, errno: 2 };
+            return self.soon(50, Happening::Told(failed));
+        }
+        let (agent, ports) = (self.spec.agent, self.ports.len());
+        let character = if self.unkind {
+            Character::any(agent, ports, &mut self.random)
+        } else {
+            Character::kind(agent, &mut self.random)
+        };
+        let boots = self.now + character.boots_after + Duration::from_millis(1);
+        for (after, misdeed) in &character.misdeeds {
+            let at = boots + *after;
+            let number = self.number();
+            self.agenda.insert((at, number), Happening::Does(worker, Deed::Misdeed(*misdeed)));
+        }
+        self.processes.insert(worker, Process::new(character));
+        self.says(worker, Event::Spawned { worker, pid: 1000 + worker.0 as u32 });
+        self.at(boots, Happening::Does(worker, Deed::Boots));
+    }
+
+    fn opens(&mut self, member: Member) {
+        if self.rules.exited.is_some() {
+            return;
+        }
+        let failed = self.unkind && self.random.percent(10);
+        let event = if failed {
+            self.tally.members_failed += 1;
+            Event::MemberFailed { member, errno: 98, holder: None }
+        } else {
+            self.tally.members_opened += 1;
+            self.sockets.insert(member);
+            Event::MemberOpened { member, address: format!("{member}") }
+        };
+        self.soon(5, Happening::Told(event));
+    }
+
+    fn closes(&mut self, member: Member) {
+        if self.sockets.remove(&member) {
+            self.tally.members_closed += 1;
+            self.tally.lost_with_their_listener += self.books.socket_closes(member) as u64;
+            self.watched.remove(&member);
+            self.order(DealerEvent::Closed { member });
+        }
+    }
+
+    /// A client connects: the kernel chooses among the sockets of a listener.
+    fn arrives(&mut self) {
+        let burst = if self.random.percent(4) { 40 } else { 1 + self.random.below(3) };
+        let listeners: Vec<ListenerId> = self.sockets.iter().map(|m| m.listener).collect();
+        for _ in 0..burst {
+            let Some(listener) = self.random.pick(&listeners) else { break };
+            let members: Vec<Member> =
+                self.sockets.iter().copied().filter(|m| m.listener == listener).collect();
+            let Some(member) = self.random.pick(&members) else { break };
+            let connection = self.connection();
+            self.tally.connections += 1;
+            self.books.arrives(connection, member);
+            self.readable(member);
+            for worker in self.acceptors(member) {
+                self.soon(3, Happening::Does(worker, Deed::Accepts(member.listener)));
+            }
+        }
+        self.soon(1500, Happening::Arrives);
+    }
+
+    /// Who accepts from this socket by itself.
+    fn acceptors(&self, member: Member) -> Vec<WorkerId> {
+        self.processes
+            .iter()
+            .filter(|(_, process)| process.accepts_on(member.listener))
+            .filter(|(_, process)| {
+                let door = process.listens[&member.listener];
+                door.member == member && door.given == relevo_core::Given::Socket
+            })
+            .map(|(worker, _)| *worker)
+            .collect()
+    }
+
+    fn readable(&mut self, member: Member) {
+        if self.watched.contains(&member) && self.books.waiting_in(member) > 0 {
+            self.soon(1, Happening::Dealt(DealerEvent::Readable { member }));
+        }
+    }
+
+    fn tries(&mut self, member: Member) {
+        let event = match self.books.primary_accepts(member) {
+            Some(connection) => DealerEvent::Accepted { connection, member },
+            None => DealerEvent::NothingThere { member },
+        };
+        self.deal(event);
+        self.readable(member);
+    }
+
+    fn gives(&mut self, connection: ConnectionId, worker: WorkerId, listener: ListenerId) {
+        self.tally.dealt += 1;
+        let again = self.books.given(connection, worker, WINDOW);
+        self.tally.dealt_again += u64::from(again);
+        let reachable = self.processes.get(&worker).is_some_and(|p| !p.dealer_knows);
+        if reachable {
+            self.send(worker, Message::Connection(connection, listener));
+        } else {
+            let unsent = DealerEvent::NotTaken { connection, why: NotTaken::Unsent };
+            self.books.landed(connection);
+            let at = self.now;
+            self.at(at, Happening::Dealt(unsent));
+        }
+    }
+
+    /// Somebody wants something of the service.
+    fn orders(&mut self) {
+        if !self.unkind {
+            return;
+        }
+        let request = self.random.percent(70).then(|| self.request());
+        match self.random.below(100) {
+            0..2 => self.told(&Event::StopRequested { request }),
+            2..3 => {
+                self.tally.stopped_at_once += 1;
+                self.told(&Event::StopNowRequested);
+            }
+            _ => self.told(&Event::ReloadRequested { request }),
+        }
+        if let Some(request) = request.filter(|_| self.random.percent(20)) {
+            self.soon(3000, Happening::Told(Event::RequestDropped { request }));
+        }
+        let often = if self.random.percent(30) { 300 } else { 15_000 };
+        self.soon(often, Happening::Orders);
+    }
+
+    /// The machine slept, or stood still: everything that was to happen meanwhile is late.
+    fn clock_leaps(&mut self) {
+        if self.unkind {
+            self.tally.clock_leaps += 1;
+            self.now += self.random.millis(30_000);
+        }
+    }
+
+    pub(crate) fn send(&mut self, worker: WorkerId, message: Message) {
+        let lag = self.lag();
+        if let Some(process) = self.processes.get_mut(&worker)
+            && process.alive
+        {
+            process.inbox.push_back(message);
+            self.soon(lag, Happening::Does(worker, Deed::Receives));
+        }
+    }
+
+    fn counts(&mut self, notice: &Notice) {
+        let tally = &mut self.tally;
+        match notice {
+            Notice::WorkerReady { .. } => tally.ready += 1,
+            Notice::FirstStartFailed { .. } => tally.first_starts_failed += 1,
+            Notice::RolloutWaits { .. } => tally.rollouts_waited += 1,
+            Notice::DrainCut { .. } => tally.drains_cut += 1,
+            Notice::Killing { .. } => tally.killed_for_not_going += 1,
+            Notice::WorkerLeaving { .. } => tally.asked_to_leave += 1,
+            Notice::RolloutEnded(report) => match report.outcome {
+                Outcome::Succeeded => tally.rollouts_succeeded += 1,
+                Outcome::Failed { .. } => tally.rollouts_failed += 1,
+                Outcome::Aborted => tally.rollouts_aborted += 1,
+            },
+            Notice::WorkerFailed { failure, .. } => match failure {
+                relevo_core::Failure::Exited { .. } => tally.exits += 1,
+                relevo_core::Failure::SpawnFailed { .. } => tally.spawns_failed += 1,
+                relevo_core::Failure::NotReady { .. } => tally.not_ready_in_time += 1,
+                relevo_core::Failure::AskedToLeave => tally.asked_to_leave_too_early += 1,
+                relevo_core::Failure::ChannelLost => tally.channels_lost += 1,
+                relevo_core::Failure::Misbehaved { .. } => tally.misbehaved += 1,
+            },
+            Notice::WorkerLeft { .. }
+            | Notice::Unprotected { .. }
+            | Notice::BindFailed { .. }
+            | Notice::ListenerOpened { .. }
+            | Notice::ListenerClosed { .. }
+            | Notice::ServiceReady { .. }
+            | Notice::RolloutStarted { .. }
+            | Notice::Stopping
+            | Notice::LeftBehind { .. }
+            | Notice::Bug { .. } => {}
+        }
+    }
+}
+
+/// The events that the design can do without.
+fn may_be_lost(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::AgentArrived { .. }
+            | Event::WorkLeft { .. }
+            | Event::StoppedAccepting { .. }
+            | Event::Drained { .. }
+            | Event::SocketsInspected { .. }
+            | Event::QueuesEmptied
+            | Event::RequestDropped { .. }
+    )
+}
+
+/// An answer about a connection does not say whose it is: the shell gives each once.
+fn may_be_doubled(event: &DealerEvent) -> bool {
+    !matches!(event, DealerEvent::Accepted { .. } | DealerEvent::NotTaken { .. })
+}
+
+pub(crate) fn exit(code: i32) -> Exit {
+    let how = if code > 1 { ExitHow::Signal(code) } else { ExitHow::Code(code) };
+    Exit { how, out_of_memory: code == 9 }
+}

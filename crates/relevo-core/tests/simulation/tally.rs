@@ -1,0 +1,61 @@
+//! How often what happened: a simulation in which something never happens proves nothing about it.
+
+macro_rules! tally {
+    ($($name:ident),* $(,)?) => {
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub(crate) struct Tally {
+            $(pub(crate) $name: u64,)*
+        }
+
+        impl Tally {
+            pub(crate) fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            pub(crate) fn check_nothing_is_missing(&self) {
+                $(assert!(self.$name > 0, "never happened: {}", stringify!($name));)*
+            }
+        }
+    };
+}
+
+tally! {
+    steps,
+    lost_events,
+    doubled_events,
+    clock_leaps,
+    clock_went_back,
+    spawns,
+    spawns_failed,
+    ready,
+    not_ready_in_time,
+    exits,
+    channels_lost,
+    misbehaved,
+    asked_to_leave,
+    asked_to_leave_too_early,
+    first_starts_failed,
+    members_opened,
+    members_failed,
+    members_closed,
+    answers,
+    refusals,
+    covered,
+    rollouts_succeeded,
+    rollouts_failed,
+    rollouts_aborted,
+    rollouts_waited,
+    drains,
+    drains_cut,
+    killed_for_not_going,
+    requests_refused,
+    stopped,
+    stopped_at_once,
+    connections,
+    accepted_by_workers,
+    dealt,
+    dealt_again,
+    served,
+    lost_with_their_worker,
+    lost_with_their_listener,
+}

@@ -1,0 +1,285 @@
+//! A world: its clock, its agenda, and the parts of its life.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use relevo_core::{
+    Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, Member, RequestId, ServiceState, Spec,
+    Supervisor, Time, Wish, WorkerId,
+};
+
+use crate::books::Books;
+use crate::history::{History, Step};
+use crate::process::{Deed, Process};
+use crate::random::Random;
+use crate::rules::Rules;
+use crate::tally::Tally;
+
+pub(crate) struct World {
+    pub(crate) random: Random,
+    pub(crate) now: Duration,
+    /// The latest moment that the machines were told.
+    pub(crate) latest: Time,
+    pub(crate) unkind: bool,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) dealer: Dealer,
+    pub(crate) spec: Spec,
+    /// What the app listens on.
+    pub(crate) ports: Vec<Wish>,
+    pub(crate) agenda: BTreeMap<(Duration, u64), Happening>,
+    next: u64,
+    pub(crate) processes: BTreeMap<WorkerId, Process>,
+    pub(crate) sockets: BTreeSet<Member>,
+    pub(crate) watched: BTreeSet<Member>,
+    pub(crate) books: Books,
+    pub(crate) rules: Rules,
+    /// When the last order of the supervisor to the dealer arrives.
+    pub(crate) last_order: Duration,
+    pub(crate) history: History,
+    pub(crate) tally: Tally,
+}
+
+/// What happens at some moment.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    /// The supervisor learns something.
+    Told(Event),
+    /// The supervisor learns something from a worker's channel.
+    Heard(WorkerId, Event),
+    /// The dealer learns something.
+    Dealt(DealerEvent),
+    /// The dealer learns something from a worker's channel.
+    Answered(WorkerId, DealerEvent),
+    Does(WorkerId, Deed),
+    Opens(Member),
+    Tries(Member),
+    Arrives,
+    Orders,
+    ClockLeaps,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let spec = Spec {
+            slots: [1, 2, 2, 3, 4][random.below(5) as usize],
+            balance: [Balance::Kernel, Balance::Kernel, Balance::RoundRobin, Balance::Shared]
+                [random.below(4) as usize],
+            agent: random.percent(80),
+            ready_timeout: Duration::from_secs(2 + random.below(8)),
+            drain_timeout: Duration::from_secs(1 + random.below(15)),
+            shutdown_timeout: Duration::from_secs(1 + random.below(12)),
+            stop_timeout: Duration::from_secs(1 + random.below(4)),
+            keep_trying: random.percent(70),
+        };
+        let start = Duration::from_secs(1000);
+        let time = Time::from_origin(start);
+        let mut ports = vec![Wish { address: ":::3000".into(), kind: Kind::Tcp, index: None }];
+        match random.below(4) {
+            0 => {
+                ports.push(Wish { address: "/run/app.sock".into(), kind: Kind::Unix, index: None });
+            }
+            1 => ports.push(Wish { address: ":::0".into(), kind: Kind::Tcp, index: Some(0) }),
+            _ => {}
+        }
+        let mut world = Self {
+            now: start,
+            latest: time,
+            unkind: true,
+            supervisor: Supervisor::new(spec.clone(), time, random.below(u64::MAX)),
+            dealer: Dealer::new(),
+            rules: Rules::new(spec.clone()),
+            random,
+            spec,
+            ports,
+            agenda: BTreeMap::new(),
+            next: 0,
+            processes: BTreeMap::new(),
+            sockets: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            books: Books::default(),
+            last_order: Duration::ZERO,
+            history: History::default(),
+            tally: Tally::default(),
+        };
+        world.soon(1, Happening::Told(Event::Tick));
+        world.soon(1000, Happening::Arrives);
+        world
+    }
+
+    /// Everything goes wrong that can.
+    pub(crate) fn is_unkind(&mut self) {
+        let first = self.random.percent(70);
+        if first {
+            // Most services come to life before the worst begins.
+            self.unkind = false;
+            self.live_until(self.now + Duration::from_secs(3), |_| false);
+            self.unkind = true;
+        }
+        self.soon(10_000, Happening::Orders);
+        self.soon(60_000, Happening::ClockLeaps);
+        let end = self.now + Duration::from_secs(5) + self.random.millis(80_000);
+        self.live_until(end, |_| false);
+    }
+
+    /// From now on everything works, and so must the service soon.
+    pub(crate) fn recovers(&mut self) {
+        self.unkind = false;
+        for worker in self.processes.keys().copied().collect::<Vec<_>>() {
+            self.thaws(worker);
+        }
+        self.lives_until("is well again", World::is_well);
+    }
+
+    /// A reload succeeds.
+    pub(crate) fn reloads(&mut self) {
+        if self.rules.stopping {
+            return;
+        }
+        let before = self.tally.rollouts_succeeded;
+        let request = Some(self.request());
+        self.tell(&Event::ReloadRequested { request });
+        self.lives_until("has reloaded", |world| {
+            world.is_well() && world.tally.rollouts_succeeded > before
+        });
+        assert_eq!(self.supervisor.view().state(), ServiceState::Running);
+    }
+
+    /// A stop comes to its end, and nothing and nobody is forgotten.
+    pub(crate) fn stops(&mut self) {
+        if self.rules.exited.is_none() {
+            let request = Some(self.request());
+            self.tell(&Event::StopRequested { request });
+        }
+        self.lives_until("has stopped", |world| world.rules.exited.is_some());
+        assert_eq!(self.rules.pending(), 0, "a client waits for ever");
+        assert!(self.supervisor.deadline().is_none());
+        self.lives_until("has closed its books", |world| world.books.open() == 0);
+        assert_eq!(self.dealer.held(), 0);
+        self.tally.stopped += 1;
+    }
+
+    pub(crate) fn request(&mut self) -> RequestId {
+        RequestId(self.number())
+    }
+
+    pub(crate) fn connection(&mut self) -> ConnectionId {
+        ConnectionId(self.number())
+    }
+
+    /// A number that is never used twice.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Every slot is ready, no rollout goes on, nobody waits, every connection has found its end.
+    fn is_well(&self) -> bool {
+        let view = self.supervisor.view();
+        let steady = view.ready_slots() == self.spec.slots
+            && matches!(view.state(), ServiceState::Running | ServiceState::Degraded)
+            && self.rules.pending() == 0
+            && self.books.open() == 0;
+        steady || self.rules.exited.is_some()
+    }
+
+    fn lives_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        // Two rollouts, the one under way and the one that follows, after the longest backoff.
+        let spec = &self.spec;
+        let each = spec.ready_timeout + spec.drain_timeout + spec.stop_timeout;
+        let each = each + Duration::from_secs(4);
+        let limit = Duration::from_secs(90) + each * (3 * spec.slots + 3);
+        let end = self.now + limit;
+        self.live_until(end, &done);
+        if !done(self) {
+            let forgotten = self.books.forgotten().join("\n");
+            panic!("not within {limit:?}: {what}\n{forgotten}\n{:#?}", self.supervisor);
+        }
+    }
+
+    fn live_until(&mut self, end: Duration, done: impl Fn(&Self) -> bool) {
+        while !done(self) {
+            let happens = self.agenda.first_key_value().map(|((at, _), _)| *at);
+            let supervisor = self.supervisor.deadline().map(|due| due.at.since_origin());
+            let dealer = self.dealer.deadline().map(Time::since_origin);
+            let Some(next) = [happens, supervisor, dealer].into_iter().flatten().min() else {
+                break;
+            };
+            if next > end {
+                break;
+            }
+            // A timer may be late.
+            let late = self.unkind && happens.is_some() && self.random.percent(10);
+            let next = if late { happens.unwrap_or(next) } else { next };
+            self.now = self.now.max(next);
+            if happens == Some(next) {
+                if let Some((_, happening)) = self.agenda.pop_first() {
+                    self.happens(happening);
+                }
+            } else if supervisor == Some(next) {
+                self.tell(&Event::Tick);
+            } else {
+                self.deal(DealerEvent::Tick);
+            }
+        }
+    }
+
+    /// Tells the supervisor, checks the rules, and does what it wants.
+    pub(crate) fn tell(&mut self, event: &Event) {
+        if self.rules.exited.is_some() {
+            return;
+        }
+        self.tally.steps += 1;
+        let mut time = Time::from_origin(self.now);
+        if self.unkind && self.random.percent(1) {
+            self.tally.clock_went_back += 1;
+            time = Time::from_origin(self.now.saturating_sub(self.random.millis(20_000)));
+        }
+        self.latest = self.latest.max(time);
+        self.history.begin(time, Step::Supervised(event.clone(), Vec::new()));
+        let actions = self.supervisor.handle(time, event.clone());
+        self.history.did(&actions);
+        let more = self.supervisor.handle(time, Event::Tick);
+        assert_eq!(more, [], "was left over for the next event");
+        if let Some(due) = self.supervisor.deadline() {
+            assert!(due.at > self.latest, "{due:?} is not after {}", self.latest);
+        }
+        self.rules.check(event, &actions, self.supervisor.view());
+        self.tally.covered += u64::from(self.rules.covers_anything());
+        for action in actions {
+            self.perform(action);
+        }
+    }
+
+    /// Tells the dealer, and does what it wants.
+    pub(crate) fn deal(&mut self, event: DealerEvent) {
+        self.tally.steps += 1;
+        let time = Time::from_origin(self.now);
+        self.history.begin(time, Step::Dealt(event.clone(), Vec::new()));
+        let actions = self.dealer.handle(time, event);
+        self.history.dealt(&actions);
+        let more = self.dealer.handle(time, DealerEvent::Tick);
+        assert_eq!(more, [], "was left over for the next event");
+        assert!(self.dealer.deadline().is_none_or(|due| due > time), "a busy loop");
+        for action in actions {
+            self.perform_dealing(action);
+        }
+        assert_eq!(self.dealer.held(), self.books.held(), "a connection is forgotten");
+    }
+
+    pub(crate) fn at(&mut self, at: Duration, happening: Happening) {
+        let number = self.number();
+        self.agenda.insert((at, number), happening);
+    }
+
+    /// Within so many milliseconds.
+    pub(crate) fn soon(&mut self, millis: u64, happening: Happening) {
+        let at = self.now + self.random.millis(millis);
+        self.at(at, happening);
+    }
+
+    /// How long messages take, in milliseconds at most.
+    pub(crate) fn lag(&mut self) -> u64 {
+        if self.unkind && self.random.percent(5) { 400 } else { 4 }
+    }
+}

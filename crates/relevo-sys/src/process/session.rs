@@ -1,0 +1,66 @@
+//! Sessions, process groups, and being the parent of orphans.
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, geteuid, getpid, kill_process_group, set_child_subreaper, setsid,
+    test_kill_process_group,
+};
+
+/// Makes orphans among our descendants our children, as they are of PID 1 otherwise
+/// (`PR_SET_CHILD_SUBREAPER` of `prctl(2)`). They must then be reaped.
+pub fn become_subreaper() -> Result<(), Errno> {
+    set_child_subreaper(Some(getpid()))
+}
+
+/// Starts a session and process group of our own, without a terminal; see `setsid(2)`.
+///
+/// # Errors
+///
+/// `EPERM` when this process leads a group already.
+pub fn new_session() -> Result<(), Errno> {
+    setsid().map(drop)
+}
+
+/// Sends a signal to every process of the group.
+///
+/// # Errors
+///
+/// `ESRCH` when it has none, `EPERM` when none of them is ours to signal.
+pub fn signal_group(group: Pid, signal: Signal) -> Result<(), Errno> {
+    kill_process_group(group, signal)
+}
+
+/// Whether the group has a process, be it one that has ended and was not reaped.
+pub fn group_exists(group: Pid) -> bool {
+    // Not being allowed to signal them is proof that they exist.
+    matches!(test_kill_process_group(group), Ok(()) | Err(Errno::PERM))
+}
+
+/// The user whose rights this process has.
+pub fn effective_uid() -> u32 {
+    geteuid().as_raw()
+}
+
+/// This process.
+pub fn own_pid() -> Pid {
+    getpid()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_group_is_signalled_and_gone() {
+        let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+        let group = Pid::from_child(&child);
+        assert!(group_exists(group));
+        signal_group(group, Signal::KILL).unwrap();
+        child.wait().unwrap();
+        assert!(!group_exists(group));
+        assert_eq!(signal_group(group, Signal::KILL), Err(Errno::SRCH));
+    }
+}

@@ -1,0 +1,108 @@
+//! `relevo __exec`: the shim that becomes a worker.
+//!
+//! The primary starts it with a socket as its stdin, over which the worker's channel comes and on
+//! which it reports what failed. What has to be done before a program can be executed is ordinary
+//! code here, in a process of its own (`relevo_sys::launch`).
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use clap::Parser;
+use relevo_core::SpawnStage;
+use relevo_sys::Errno;
+use relevo_sys::launch::{
+    close_on_exec_from, place_descriptor, receive_channel, report_failure, take_status_socket,
+};
+use relevo_sys::process::{exec, new_session, set_nofile};
+use relevo_wire::ExitCode;
+
+use super::Failure;
+use crate::primary::environment::CHANNEL_FD;
+
+/// The command's name. Nobody but the primary uses it.
+pub(crate) const NAME: &str = "__exec";
+
+/// Become a worker (used by Relevo itself)
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    #[arg(long)]
+    directory: PathBuf,
+    /// The soft and the hard limit of open files
+    #[arg(long, value_parser = parse_limits)]
+    nofile: (u64, u64),
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Never returns where all goes well.
+pub(crate) fn run(args: Args) -> Result<u8, Failure> {
+    let status = take_status_socket().map_err(|errno| {
+        Failure::new(ExitCode::Usage, format!("this command is for Relevo's own use ({errno})"))
+    })?;
+    let (stage, errno) = become_worker(status.as_fd(), args);
+    report_failure(status.as_fd(), number_of(stage), errno);
+    Ok(ExitCode::Failed.code())
+}
+
+/// Returns only what failed.
+fn become_worker(status: std::os::fd::BorrowedFd<'_>, args: Args) -> (SpawnStage, Errno) {
+    let prepare = || -> Result<(), (SpawnStage, Errno)> {
+        let channel = receive_channel(status)
+            .and_then(|channel| channel.ok_or(Errno::CONNRESET))
+            .map_err(|errno| (SpawnStage::Descriptors, errno))?;
+        new_session().map_err(|errno| (SpawnStage::Session, errno))?;
+        let (soft, hard) = args.nofile;
+        set_nofile(soft, hard).map_err(|errno| (SpawnStage::Limits, errno))?;
+        std::env::set_current_dir(&args.directory).map_err(|error| {
+            (SpawnStage::Directory, Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        })?;
+        close_on_exec_from(CHANNEL_FD.unsigned_abs())
+            .and_then(|()| place_descriptor(channel, CHANNEL_FD))
+            .map_err(|errno| (SpawnStage::Descriptors, errno))
+    };
+    if let Err(failed) = prepare() {
+        return failed;
+    }
+    let mut command = args.command.into_iter();
+    let Some(program) = command.next() else { return (SpawnStage::Exec, Errno::NOENT) };
+    (SpawnStage::Exec, exec(&program, command, std::env::vars_os()))
+}
+
+fn parse_limits(text: &str) -> Result<(u64, u64), String> {
+    text.split_once(':')
+        .and_then(|(soft, hard)| Some((soft.parse().ok()?, hard.parse().ok()?)))
+        .ok_or_else(|| format!("`{text}` is not SOFT:HARD"))
+}
+
+/// The stages by their numbers on the socket.
+const STAGES: [SpawnStage; 6] = [
+    SpawnStage::Fork,
+    SpawnStage::Session,
+    SpawnStage::Limits,
+    SpawnStage::Directory,
+    SpawnStage::Descriptors,
+    SpawnStage::Exec,
+];
+
+fn number_of(stage: SpawnStage) -> u8 {
+    let position = STAGES.iter().position(|known| *known == stage);
+    position.and_then(|position| u8::try_from(position).ok()).unwrap_or(0)
+}
+
+/// The stage that a shim reported by its number.
+pub(crate) fn stage_of(number: u8) -> SpawnStage {
+    STAGES.get(usize::from(number)).copied().unwrap_or(SpawnStage::Fork)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_has_its_number() {
+        for stage in STAGES {
+            assert_eq!(stage_of(number_of(stage)), stage);
+        }
+    }
+}

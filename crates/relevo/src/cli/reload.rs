@@ -1,0 +1,233 @@
+//! `relevo reload`: ask for a rollout and wait for its end.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use relevo_config::{ServiceName, Span};
+use relevo_sys::signals::Signals;
+use relevo_wire::ExitCode;
+use relevo_wire::protocol::{Progress, Verb};
+use relevo_wire::status::{Outcome, Phase, Rollout};
+
+use super::Failure;
+use super::client::report::{finish, print};
+use super::client::{self, Answer, ClientError, Connection, PATIENCE, Until, introduce};
+use super::services::Service;
+use super::status::place;
+use super::status::units::{counted, took};
+
+/// What Ctrl-C ends a command with: the shell's 128 + SIGINT.
+pub(super) const INTERRUPTED: u8 = 130;
+
+/// Replace every worker by one with the code as it is now, one slot after the other
+///
+/// A new worker must listen before the old one finishes its work and goes. If one does not, the
+/// rollout ends there and the old workers keep serving: exit 1, with the reason and the worker's
+/// last words.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  relevo reload\n  relevo reload web --timeout 2m")]
+pub(crate) struct Args {
+    /// The service [default: the only one that runs, else the one package.json names]
+    name: Option<ServiceName>,
+
+    /// Return once the reload is accepted
+    #[arg(long)]
+    no_wait: bool,
+
+    /// How long to wait for the end, exit 4 after that; the rollout goes on [default: no limit]
+    #[arg(long, value_name = "TIME", conflicts_with = "no_wait")]
+    timeout: Option<Span>,
+
+    /// Print the rollout as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks for a rollout.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let outcome = if args.no_wait { ask(args) } else { ask_and_wait(args) };
+    finish(args.json, outcome)
+}
+
+fn ask(args: &Args) -> Result<u8, Failure> {
+    let (service, mut connection) = client::open(args.name.as_ref())?;
+    let until = Until { deadline: Instant::now().checked_add(PATIENCE), interrupt: None };
+    let answer = connection
+        .ask(Verb::Reload { wait: false }, until, &mut |_| {})
+        .map_err(|error| error.into_failure(&service))?;
+    print(&if args.json {
+        format!("{}\n", answer.json)
+    } else {
+        format!("reload accepted: {}\n", service.name)
+    })?;
+    Ok(0)
+}
+
+fn ask_and_wait(args: &Args) -> Result<u8, Failure> {
+    let (service, mut connection) = client::open(args.name.as_ref())?;
+    let interrupt = client::take_interrupt();
+    match wait(&mut connection, args.timeout, interrupt.as_ref().map(Signals::fd)) {
+        Ok(answer) => {
+            let rollout = answer.rollout().map_err(|error| error.into_failure(&service))?;
+            let line = sentence(&rollout)?;
+            print(&format!("{}\n", if args.json { answer.json } else { line }))?;
+            Ok(0)
+        }
+        Err(ClientError::Interrupted) => {
+            eprintln!("relevo: the rollout goes on; see `relevo status {}`", service.name);
+            Ok(INTERRUPTED)
+        }
+        Err(error) => Err(explain(error, args.timeout, &service, connection.pid)),
+    }
+}
+
+fn wait(
+    connection: &mut Connection,
+    timeout: Option<Span>,
+    interrupt: Option<BorrowedFd<'_>>,
+) -> Result<Answer, ClientError> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout.duration()));
+    let watched = io::stderr().is_terminal();
+    connection.ask(Verb::Reload { wait: true }, Until { deadline, interrupt }, &mut |progress| {
+        if let Some(line) = step(progress).filter(|_| watched) {
+            eprintln!("{line}");
+        }
+    })
+}
+
+/// A failure while waiting, and what it means for the rollout.
+fn explain(
+    error: ClientError,
+    timeout: Option<Span>,
+    service: &Service,
+    pid: Option<u32>,
+) -> Failure {
+    let name = &service.name;
+    match error {
+        ClientError::TimedOut => {
+            let waited = timeout.map(|timeout| format!(" within {timeout}")).unwrap_or_default();
+            let reason = format!(
+                "the reload of `{name}` did not end{waited}; it goes on, see `relevo status {name}`"
+            );
+            Failure::new(ExitCode::TimedOut, reason)
+        }
+        ClientError::Closed if service.is_gone(pid) => Failure::new(
+            ExitCode::Unreachable,
+            format!("the primary of `{name}` ended during the reload: the service runs no more"),
+        ),
+        ClientError::Closed => Failure::new(
+            ExitCode::Unreachable,
+            format!(
+                "{} closed the connection before the reload ended; the rollout may go on, see \
+                 `relevo status {name}`",
+                introduce(service)
+            ),
+        ),
+        ClientError::NoSocket
+        | ClientError::Connect { .. }
+        | ClientError::Interrupted
+        | ClientError::Version { .. }
+        | ClientError::HelloRefused(_)
+        | ClientError::Failed(_)
+        | ClientError::NotUnderstood(_)
+        | ClientError::TooLong(_)
+        | ClientError::Broken(_) => error.into_failure(service),
+    }
+}
+
+/// One line for one step; none for what is not known well enough to tell.
+fn step(progress: Progress) -> Option<String> {
+    let place = place(progress.slot?, progress.of);
+    let worker = match progress.worker {
+        Some(worker) => format!("worker {worker}"),
+        None => "the new worker".to_owned(),
+    };
+    Some(match progress.phase {
+        Some(Phase::Starting) => format!("{place}: {worker} started"),
+        Some(Phase::Probation) => format!("{place}: {worker} ready, on probation"),
+        Some(Phase::Draining) => format!("{place}: {worker} ready, old one draining"),
+        None => format!("{place}: replaced"),
+    })
+}
+
+/// The end of a rollout in one line, or why it is a failure.
+fn sentence(rollout: &Rollout) -> Result<String, Failure> {
+    let generation = rollout.generation;
+    let slots = rollout.of.map(|of| format!(" on {}", counted(of.into(), "slot")));
+    let time = rollout.duration_ms.map(|ms| format!(" in {}", took(ms)));
+    let tail = [slots, time].into_iter().flatten().collect::<String>();
+    let undone = |what: &str| {
+        let reason = match &rollout.reason {
+            Some(reason) => reason.clone(),
+            None => format!("the rollout to generation {generation} {what}"),
+        };
+        Err(Failure::new(ExitCode::Failed, reason))
+    };
+    match rollout.outcome {
+        Some(Outcome::Succeeded) => Ok(format!("reloaded: generation {generation}{tail}")),
+        Some(Outcome::Failed) => undone("failed"),
+        Some(Outcome::RolledBack) => undone("was rolled back"),
+        Some(Outcome::Aborted) => undone("was aborted"),
+        None => Ok(format!("accepted: generation {generation}{tail} so far")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relevo_wire::status::Cut;
+
+    use super::*;
+
+    fn rollout(outcome: Option<Outcome>, reason: Option<&str>) -> Rollout {
+        Rollout {
+            generation: 4,
+            outcome,
+            phase: None,
+            slot: None,
+            of: Some(4),
+            reason: reason.map(str::to_owned),
+            duration_ms: Some(812),
+            handed_over: None,
+            closed_idle: None,
+            not_movable: None,
+            cut: Cut::default(),
+        }
+    }
+
+    #[test]
+    fn the_end_in_one_line() {
+        let succeeded = rollout(Some(Outcome::Succeeded), None);
+        let line = sentence(&succeeded).unwrap();
+        assert_eq!(line, "reloaded: generation 4 on 4 slots in 812 ms");
+        let little_known = Rollout { of: None, duration_ms: None, ..succeeded };
+        assert_eq!(sentence(&little_known).unwrap(), "reloaded: generation 4");
+    }
+
+    #[test]
+    fn a_rollout_that_did_not_succeed_is_a_failure() {
+        let failure = |outcome, reason| sentence(&rollout(Some(outcome), reason)).unwrap_err();
+        let failed = failure(Outcome::Failed, Some("worker 9 exited"));
+        assert_eq!((failed.code, failed.reason.as_str()), (ExitCode::Failed, "worker 9 exited"));
+        let aborted = failure(Outcome::Aborted, None);
+        assert_eq!(aborted.reason, "the rollout to generation 4 was aborted");
+    }
+
+    #[test]
+    fn each_step_has_a_line() {
+        let progress = |phase, worker| Progress { slot: Some(0), of: Some(4), phase, worker };
+        #[track_caller]
+        fn check(progress: Progress, expected: &str) {
+            assert_eq!(step(progress).as_deref(), Some(expected));
+        }
+        check(progress(Some(Phase::Starting), Some(9)), "slot 0 (1 of 4): worker 9 started");
+        check(
+            progress(Some(Phase::Draining), Some(9)),
+            "slot 0 (1 of 4): worker 9 ready, old one draining",
+        );
+        check(progress(None, Some(9)), "slot 0 (1 of 4): replaced");
+        check(progress(Some(Phase::Starting), None), "slot 0 (1 of 4): the new worker started");
+        check(Progress { of: None, ..progress(None, None) }, "slot 0: replaced");
+        assert_eq!(step(Progress::default()), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! A status as people read it.
+
+#[cfg(test)]
+mod tests;
+
+use relevo_wire::Status;
+use relevo_wire::status::{
+    Cut, LastExit, Listener, Outcome, Rollout, ServiceState, Slot, SlotState, Worker, WorkerState,
+};
+
+use super::table::{Cell, Mood, Table, UNKNOWN};
+use super::units::{age, bytes, counted, took};
+use crate::cli::client::report::printable;
+
+/// The whole page.
+pub(super) fn status(status: &Status, colour: bool) -> String {
+    let mut page = headline(status, colour);
+    page.push('\n');
+    page.push_str(&slots(&status.slots).render(colour));
+    page.push('\n');
+    if status.listeners.is_empty() {
+        page.push_str("no listener\n");
+    } else {
+        page.push_str(&listeners(&status.listeners).render(colour));
+    }
+    if let Some(last) = &status.rollout {
+        page.push('\n');
+        page.push_str(&rollout(last, colour));
+    }
+    page
+}
+
+/// The colour of a service's state.
+pub(in crate::cli) fn service_state(state: ServiceState) -> Cell {
+    let mood = match state {
+        ServiceState::Running => Mood::Good,
+        ServiceState::Starting
+        | ServiceState::Reloading
+        | ServiceState::Degraded
+        | ServiceState::Stopping => Mood::Unsettled,
+        ServiceState::Down => Mood::Bad,
+    };
+    Cell::in_mood(state, mood)
+}
+
+fn headline(status: &Status, colour: bool) -> String {
+    let state = service_state(status.state).render(colour);
+    let reason = status.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let generation = Cell::known(status.generation).render(false);
+    format!(
+        "{}  {state}{}  pid {}  relevo {}  generation {generation}  release {}\n",
+        printable(&status.name),
+        printable(&reason),
+        status.pid,
+        printable(&status.version),
+        printable(status.release.as_deref().unwrap_or(UNKNOWN)),
+    )
+}
+
+fn slots(slots: &[Slot]) -> Table<11> {
+    let mut table = Table::new([
+        "SLOT",
+        "STATE",
+        "WORKER",
+        "PID",
+        "GENERATION",
+        "STATE",
+        "UPTIME",
+        "MEMORY",
+        "CPU",
+        "RESTARTS",
+        "LAST EXIT",
+    ]);
+    for slot in slots {
+        let mut workers = slot.workers.iter();
+        let [restarts, last_exit] = [Cell::plain(slot.restarts), Cell::plain(history(slot))];
+        let [id, pid, generation, state, uptime, memory, cpu] = worker(workers.next());
+        table.push([
+            Cell::plain(slot.slot),
+            slot_state(slot.state),
+            id,
+            pid,
+            generation,
+            state,
+            uptime,
+            memory,
+            cpu,
+            restarts,
+            last_exit,
+        ]);
+        for further in workers {
+            let [id, pid, generation, state, uptime, memory, cpu] = worker(Some(further));
+            let none = Cell::empty;
+            table.push([
+                none(),
+                none(),
+                id,
+                pid,
+                generation,
+                state,
+                uptime,
+                memory,
+                cpu,
+                none(),
+                none(),
+            ]);
+        }
+    }
+    table
+}
+
+fn worker(worker: Option<&Worker>) -> [Cell; 7] {
+    let Some(worker) = worker else {
+        return std::array::from_fn(|_| Cell::plain(UNKNOWN));
+    };
+    [
+        Cell::plain(worker.id),
+        Cell::known(worker.pid),
+        Cell::plain(worker.generation),
+        worker_state(worker.state),
+        Cell::known(worker.uptime_ms.map(age)),
+        Cell::known(worker.rss_bytes.map(bytes)),
+        Cell::known(worker.cpu_percent.map(|percent| format!("{percent:.1}%"))),
+    ]
+}
+
+fn slot_state(state: SlotState) -> Cell {
+    let mood = match state {
+        SlotState::Ready => Mood::Good,
+        SlotState::Vacant => Mood::Unsettled,
+        SlotState::BackingOff | SlotState::Hung => Mood::Bad,
+    };
+    Cell::in_mood(state, mood)
+}
+
+fn worker_state(state: WorkerState) -> Cell {
+    let mood = match state {
+        WorkerState::Ready | WorkerState::Standby => Mood::Good,
+        WorkerState::Starting
+        | WorkerState::Draining
+        | WorkerState::Lingering
+        | WorkerState::Parked
+        | WorkerState::Stopping => Mood::Unsettled,
+    };
+    Cell::in_mood(state, mood)
+}
+
+/// How the slot's last process ended, and when there is a next one.
+fn history(slot: &Slot) -> String {
+    let last = slot.last_exit.as_ref().map(last_exit);
+    let next = slot.next_try_ms.map(|ms| format!("next try in {}", took(ms)));
+    let parts: Vec<String> = last.into_iter().chain(next).collect();
+    if parts.is_empty() { UNKNOWN.to_owned() } else { parts.join("; ") }
+}
+
+fn last_exit(exit: &LastExit) -> String {
+    let how = match (exit.code, &exit.signal) {
+        (_, Some(signal)) => signal.clone(),
+        (Some(code), None) => format!("code {code}"),
+        (None, None) => "cause unknown".to_owned(),
+    };
+    let memory = if exit.oom { ", out of memory" } else { "" };
+    format!("{how}{memory}, {} ago", age(exit.ago_ms))
+}
+
+fn listeners(listeners: &[Listener]) -> Table<5> {
+    let mut table = Table::new(["ADDRESS", "KIND", "BALANCE", "DEALING", "COVERING"]);
+    for listener in listeners {
+        let covering = match listener.covering.as_slice() {
+            [] => Cell::plain("no slot"),
+            slots => {
+                let numbers: Vec<String> = slots.iter().map(ToString::to_string).collect();
+                let word = if slots.len() == 1 { "slot" } else { "slots" };
+                Cell::in_mood(format!("{word} {}", numbers.join(", ")), Mood::Unsettled)
+            }
+        };
+        table.push([
+            Cell::plain(&listener.address),
+            Cell::plain(listener.kind),
+            Cell::plain(&listener.balance),
+            Cell::known(listener.dealing),
+            covering,
+        ]);
+    }
+    table
+}
+
+fn rollout(rollout: &Rollout, colour: bool) -> String {
+    let mut parts = vec![match rollout.outcome {
+        Some(outcome) => ended(rollout, outcome, colour),
+        None => in_progress(rollout, colour),
+    }];
+    parts.extend(
+        rollout
+            .handed_over
+            .filter(|count| *count > 0)
+            .map(|count| format!("{} handed over", counted(count, "connection"))),
+    );
+    parts.extend(cut(&rollout.cut));
+    let reason = rollout.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!(
+        "rollout to generation {} {}{}\n",
+        rollout.generation,
+        parts.join("; "),
+        printable(&reason)
+    )
+}
+
+fn in_progress(rollout: &Rollout, colour: bool) -> String {
+    let mut text = Cell::in_mood("in progress", Mood::Unsettled).render(colour);
+    text.extend(rollout.slot.map(|slot| format!(", {}", place(slot, rollout.of))));
+    text.extend(rollout.phase.map(|phase| format!(", {phase}")));
+    text.extend(rollout.duration_ms.map(|ms| format!(", {} so far", took(ms))));
+    text
+}
+
+fn ended(rollout: &Rollout, outcome: Outcome, colour: bool) -> String {
+    let mood = match outcome {
+        Outcome::Succeeded => Mood::Good,
+        Outcome::Failed | Outcome::RolledBack | Outcome::Aborted => Mood::Bad,
+    };
+    let word = outcome.word().replace('_', " ");
+    let mut text = Cell::in_mood(word, mood).render(colour);
+    match (rollout.slot, rollout.of) {
+        (Some(slot), of) => text.push_str(&format!(" at {}", place(slot, of))),
+        (None, Some(of)) => text.push_str(&format!(" on {}", counted(of.into(), "slot"))),
+        (None, None) => {}
+    }
+    text.extend(rollout.duration_ms.map(|ms| format!(" in {}", took(ms))));
+    text
+}
+
+/// A slot, and how far that is: slots are numbered from 0.
+pub(in crate::cli) fn place(slot: u32, of: Option<u32>) -> String {
+    match of {
+        Some(of) => format!("slot {slot} ({} of {of})", u64::from(slot) + 1),
+        None => format!("slot {slot}"),
+    }
+}
+
+/// What was cut, if anything is known to have been.
+fn cut(cut: &Cut) -> Option<String> {
+    let kinds = [
+        (cut.request, "request"),
+        (cut.upload, "upload"),
+        (cut.event_stream, "event stream"),
+        (cut.websocket, "WebSocket"),
+        (cut.idle_tls, "idle TLS connection"),
+        (cut.unknown, "unknown connection"),
+    ];
+    let cut: Vec<String> = kinds
+        .into_iter()
+        .filter_map(|(count, noun)| count.filter(|count| *count > 0).map(|n| counted(n, noun)))
+        .collect();
+    if cut.is_empty() { None } else { Some(format!("cut: {}", cut.join(", "))) }
+}

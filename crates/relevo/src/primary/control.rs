@@ -1,0 +1,372 @@
+//! The control socket, the primary's side: `docs/interface.md`, "Control protocol".
+//!
+//! Only processes of the same user, and root's, get an answer. Clients are few and bounded, and one
+//! that does not read what it asked for is dropped.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use relevo_core::{
+    Answer, Event, Outcome, Progress, Refusal, RequestId, RolloutReport, Step, WorkerId,
+};
+use relevo_sys::peer::peer_credentials;
+use relevo_sys::poll::{Interest, Poller};
+use relevo_sys::process::effective_uid;
+use relevo_wire::ExitCode;
+use relevo_wire::protocol::{
+    self, Failure, Hello, HelloReply, LineReader, Nothing, Reply, Request, Verb,
+};
+use relevo_wire::status::Phase;
+
+use super::token::Token;
+use super::{log, status};
+
+/// How many clients there may be at once; more are turned away.
+const MAX_CLIENTS: usize = 64;
+/// How much may wait for a client that does not read, in bytes.
+const MAX_UNSENT: usize = protocol::MAX_REPLY_LINE + 64 * 1024;
+/// How much is read from one client before others get their turn.
+const READ: usize = 16 * 1024;
+
+/// The socket and its clients.
+pub(crate) struct Control {
+    poller: Rc<Poller>,
+    name: String,
+    path: Option<PathBuf>,
+    listener: Option<UnixListener>,
+    clients: BTreeMap<u32, Client>,
+    requests: BTreeMap<RequestId, Waiting>,
+    next_client: u32,
+    next_request: u64,
+}
+
+struct Client {
+    stream: UnixStream,
+    lines: LineReader,
+    unsent: VecDeque<u8>,
+    greeted: bool,
+    wants_writable: bool,
+    /// No more is read; it is closed when everything is sent.
+    is_closing: bool,
+}
+
+/// Who waits for the answer to a request.
+#[derive(Clone, Copy)]
+struct Waiting {
+    client: u32,
+    id: u64,
+}
+
+/// What a client wants that must be done elsewhere.
+pub(crate) enum Wish {
+    /// To be told how the service is.
+    Status { client: u32, id: u64 },
+    /// An event for the core.
+    Event(Event),
+}
+
+impl Control {
+    pub(crate) fn new(poller: Rc<Poller>, name: String) -> Self {
+        Self {
+            poller,
+            name,
+            path: None,
+            listener: None,
+            clients: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            next_client: 0,
+            next_request: 1,
+        }
+    }
+
+    /// Opens the socket in the service's runtime directory. The lock is held, so whatever lies there
+    /// is left over.
+    pub(crate) fn open(&mut self, directory: &Path) -> io::Result<()> {
+        let path = directory.join("control.sock");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        self.poller.add(&listener, Token::ControlListener.pack(), Interest::READ)?;
+        self.listener = Some(listener);
+        self.path = Some(path);
+        Ok(())
+    }
+
+    /// Removes the socket's file and its directory.
+    pub(crate) fn close(&mut self) {
+        self.listener = None;
+        if let Some(path) = self.path.take() {
+            // Somebody may have cleaned up before us.
+            let _ = fs::remove_file(&path);
+            if let Some(directory) = path.parent() {
+                let _ = fs::remove_dir(directory);
+            }
+        }
+    }
+
+    /// Takes new clients.
+    pub(crate) fn accept(&mut self) {
+        while let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) {
+            let allowed = peer_credentials(&stream)
+                .is_ok_and(|peer| peer.uid == effective_uid() || peer.uid == 0);
+            if !allowed
+                || self.clients.len() >= MAX_CLIENTS
+                || stream.set_nonblocking(true).is_err()
+            {
+                continue;
+            }
+            let id = self.next_client;
+            self.next_client = self.next_client.wrapping_add(1);
+            if self.poller.add(&stream, Token::Client(id).pack(), Interest::READ).is_ok() {
+                self.clients.insert(id, Client::new(stream));
+            }
+        }
+    }
+
+    /// Reads what a client asks for.
+    pub(crate) fn read(&mut self, client: u32) -> Vec<Wish> {
+        let mut wishes = Vec::new();
+        let mut buffer = [0; READ];
+        let Some(state) = self.clients.get_mut(&client) else { return wishes };
+        if state.is_closing {
+            return wishes;
+        }
+        match state.stream.read(&mut buffer) {
+            Ok(0) => wishes.extend(self.drop_client(client)),
+            Ok(n) => {
+                state.lines.push(&buffer[..n]);
+                self.read_lines(client, &mut wishes);
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(_) => wishes.extend(self.drop_client(client)),
+        }
+        wishes
+    }
+
+    /// Writes what waits for a client that can take more.
+    pub(crate) fn write(&mut self, client: u32) -> Vec<Wish> {
+        let Some(state) = self.clients.get_mut(&client) else { return Vec::new() };
+        if state.flush(client, &self.poller) { Vec::new() } else { self.drop_client(client) }
+    }
+
+    /// Answers a request for the status.
+    pub(crate) fn send_status(&mut self, client: u32, id: u64, status: relevo_wire::Status) {
+        self.send(client, &Reply::ok(id, status).to_line());
+    }
+
+    pub(crate) fn progress(&mut self, request: RequestId, progress: Progress) {
+        let Some(waiting) = self.requests.get(&request).copied() else { return };
+        let (phase, worker) = match progress.step {
+            Step::Started(worker) => (Some(Phase::Starting), worker),
+            Step::Ready(worker) => (Some(Phase::Draining), worker),
+            // The last word about a slot: nothing goes on there any more.
+            Step::Replaced(worker) => (None, worker),
+        };
+        let line = Reply::progress(
+            waiting.id,
+            protocol::Progress {
+                slot: Some(progress.slot.0),
+                of: Some(progress.of),
+                phase,
+                worker: Some(worker.0),
+            },
+        );
+        self.send(waiting.client, &line.to_line());
+    }
+
+    /// Answers a request, for good.
+    pub(crate) fn reply(
+        &mut self,
+        request: RequestId,
+        answer: &Answer,
+        last_words: impl Fn(WorkerId) -> Vec<String>,
+    ) {
+        let Some(Waiting { client, id }) = self.requests.remove(&request) else { return };
+        let line = match answer {
+            Answer::RolledOut(report) => rolled_out(id, report, last_words),
+            Answer::Stopped => Reply::ok(id, Nothing {}).to_line(),
+            Answer::Refused(refusal) => {
+                let reason = match refusal {
+                    Refusal::Stopping => "reload refused: the service is stopping",
+                    Refusal::TooManyWaiting => {
+                        "reload refused: too many clients wait for a reload already; the one that comes next brings the newest code to all of them"
+                    }
+                };
+                Failure::new(ExitCode::Failed, reason).to_line(Some(id))
+            }
+        };
+        self.send(client, &line);
+    }
+
+    /// Sends what is left before the program ends, without waiting for anybody.
+    pub(crate) fn flush(&mut self) {
+        for (id, client) in &mut self.clients {
+            client.flush(*id, &self.poller);
+        }
+    }
+
+    fn read_lines(&mut self, client: u32, wishes: &mut Vec<Wish>) {
+        loop {
+            let Some(state) = self.clients.get_mut(&client) else { return };
+            if state.is_closing {
+                return;
+            }
+            match state.lines.next_line() {
+                Ok(None) => return,
+                Ok(Some(line)) => {
+                    let line = line.to_vec();
+                    self.handle_line(client, &line, wishes);
+                }
+                Err(too_long) => {
+                    let failure = Failure::new(ExitCode::Usage, too_long.to_string());
+                    self.send_last(client, &failure.to_line(None));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle_line(&mut self, client: u32, line: &[u8], wishes: &mut Vec<Wish>) {
+        let Some(state) = self.clients.get_mut(&client) else { return };
+        if !state.greeted {
+            match Hello::parse(line) {
+                Ok(hello) => {
+                    state.greeted = true;
+                    let reply = HelloReply {
+                        hello: hello.hello,
+                        name: self.name.clone(),
+                        pid: std::process::id(),
+                        version: env!("CARGO_PKG_VERSION").to_owned(),
+                    };
+                    self.send(client, &reply.to_line());
+                }
+                Err(error) => self.send_last(client, &error.to_line()),
+            }
+            return;
+        }
+        match Request::parse(line) {
+            Ok(Request { id, verb }) => wishes.push(self.wish(client, id, verb)),
+            Err(error) => self.send(client, &error.to_line()),
+        }
+    }
+
+    fn wish(&mut self, client: u32, id: u64, verb: Verb) -> Wish {
+        match verb {
+            Verb::Status => Wish::Status { client, id },
+            Verb::Reload { wait: false } => {
+                self.send(client, &Reply::ok(id, Nothing {}).to_line());
+                Wish::Event(Event::ReloadRequested { request: None })
+            }
+            Verb::Reload { wait: true } => {
+                Wish::Event(Event::ReloadRequested { request: Some(self.remember(client, id)) })
+            }
+            Verb::Stop => {
+                Wish::Event(Event::StopRequested { request: Some(self.remember(client, id)) })
+            }
+        }
+    }
+
+    fn remember(&mut self, client: u32, id: u64) -> RequestId {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.requests.insert(request, Waiting { client, id });
+        request
+    }
+
+    fn send(&mut self, client: u32, line: &[u8]) {
+        let Some(state) = self.clients.get_mut(&client) else { return };
+        state.unsent.extend(line);
+        if state.unsent.len() > MAX_UNSENT || !state.flush(client, &self.poller) {
+            // Its requests stay: their answers find nobody, which is harmless.
+            self.clients.remove(&client);
+        }
+    }
+
+    /// Sends a line and closes: what the client says next could not be understood.
+    fn send_last(&mut self, client: u32, line: &[u8]) {
+        if let Some(state) = self.clients.get_mut(&client) {
+            state.is_closing = true;
+        }
+        self.send(client, line);
+    }
+
+    /// Forgets a client; what it waited for is told to the core.
+    fn drop_client(&mut self, client: u32) -> Vec<Wish> {
+        if let Some(state) = self.clients.remove(&client) {
+            let _ = self.poller.remove(&state.stream);
+        }
+        let its = |waiting: &Waiting| waiting.client == client;
+        let dropped: Vec<RequestId> =
+            self.requests.iter().filter(|(_, waiting)| its(waiting)).map(|(id, _)| *id).collect();
+        self.requests.retain(|_, waiting| !its(waiting));
+        dropped.into_iter().map(|request| Wish::Event(Event::RequestDropped { request })).collect()
+    }
+}
+
+fn rolled_out(
+    id: u64,
+    report: &RolloutReport,
+    last_words: impl Fn(WorkerId) -> Vec<String>,
+) -> Vec<u8> {
+    match &report.outcome {
+        Outcome::Succeeded => Reply::ok(id, status::of_report(report)).to_line(),
+        Outcome::Failed { worker, .. } => {
+            let mut failure = Failure::new(ExitCode::Failed, log::rollout_ended(report));
+            failure.detail = last_words(*worker);
+            failure.to_line(Some(id))
+        }
+        Outcome::Aborted => {
+            Failure::new(ExitCode::Failed, log::rollout_ended(report)).to_line(Some(id))
+        }
+    }
+}
+
+impl Client {
+    fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            lines: LineReader::for_requests(),
+            unsent: VecDeque::new(),
+            greeted: false,
+            wants_writable: false,
+            is_closing: false,
+        }
+    }
+
+    /// Writes as much as the client takes. `false`: it is to be dropped.
+    fn flush(&mut self, id: u32, poller: &Poller) -> bool {
+        while !self.unsent.is_empty() {
+            let (front, _) = self.unsent.as_slices();
+            match self.stream.write(front) {
+                Ok(0) => return false,
+                Ok(n) => {
+                    self.unsent.drain(..n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if is_passing(&error) => {}
+                Err(_) => return false,
+            }
+        }
+        let wanted = !self.unsent.is_empty();
+        if wanted != self.wants_writable {
+            self.wants_writable = wanted;
+            let interest = if wanted { Interest::BOTH } else { Interest::READ };
+            // Changing what is watched of a descriptor that is watched cannot fail.
+            let _ = poller.change(&self.stream, Token::Client(id).pack(), interest);
+        }
+        wanted || !self.is_closing
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

@@ -1,0 +1,164 @@
+//! Making the sockets of listeners. How a group's first member is made, and why so, is written in
+//! `docs/node-channel.md`, section 9.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use relevo_core::{Event, ListenerId, Member, Seat};
+use relevo_node::ListenAddress;
+use relevo_sys::Errno;
+use relevo_sys::listen::{
+    FileIdentity, abstract_listener, remove_if_ours, tcp_dual, tcp_first, tcp_further, udp,
+    unix_listener,
+};
+use relevo_sys::proc;
+use relevo_sys::socket::{SocketName, local_address, socket_inode};
+
+use super::{Hub, wishes};
+
+/// A socket that the primary holds.
+#[derive(Debug)]
+pub(super) struct MemberSocket {
+    pub(super) socket: Rc<OwnedFd>,
+    pub(super) name: SocketName,
+    pub(super) is_stream: bool,
+    /// Whether the poller has been told of it.
+    pub(super) is_known_to_poller: bool,
+    ipv6_only: bool,
+    /// The file of a Unix socket, which is ours to remove.
+    file: Option<(PathBuf, FileIdentity)>,
+}
+
+impl MemberSocket {
+    /// Removes what the socket left in the file system.
+    pub(super) fn clean_up(&self) {
+        if let Some((path, identity)) = &self.file {
+            // It may be gone, or somebody else's by now: neither is ours to complain about.
+            let _ = remove_if_ours(path, *identity);
+        }
+    }
+
+    pub(super) fn inode(&self) -> Option<u64> {
+        socket_inode(&self.socket).ok()
+    }
+
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match &self.name {
+            SocketName::Inet(address) => Some(*address),
+            SocketName::UnixPath(_) | SocketName::Abstract(_) | SocketName::Unnamed => None,
+        }
+    }
+}
+
+impl Hub {
+    /// Makes a socket, or says why it cannot be had.
+    pub(crate) fn open_member(&mut self, member: Member, wish: &relevo_core::Wish) -> Event {
+        let Some(address) = self.address_of(wish) else {
+            return Event::MemberFailed {
+                member,
+                errno: Errno::INVAL.raw_os_error(),
+                holder: None,
+            };
+        };
+        match self.make(member, &address) {
+            Ok(socket) => {
+                let address = match &socket.name {
+                    SocketName::Inet(address) => address.to_string(),
+                    SocketName::UnixPath(_) | SocketName::Abstract(_) | SocketName::Unnamed => {
+                        wish.address.clone()
+                    }
+                };
+                self.members.insert(member, socket);
+                Event::MemberOpened { member, address }
+            }
+            Err(errno) => {
+                let holder = (errno == Errno::ADDRINUSE).then(|| holder(&address)).flatten();
+                Event::MemberFailed { member, errno: errno.raw_os_error(), holder }
+            }
+        }
+    }
+
+    fn make(&self, member: Member, address: &ListenAddress) -> Result<MemberSocket, Errno> {
+        let backlog = self.backlog;
+        if let Some(passed) = wishes::find(&self.inherited, address) {
+            return Ok(MemberSocket {
+                socket: Rc::clone(&passed.socket),
+                name: passed.name.clone(),
+                is_stream: !address.is_datagram(),
+                is_known_to_poller: false,
+                ipv6_only: false,
+                file: None,
+            });
+        }
+        let (mut file, mut v6only) = (None, false);
+        let socket = match address {
+            ListenAddress::Tcp { host, port, ipv6_only } => {
+                v6only = *ipv6_only;
+                let group = member.seat != Seat::Common;
+                match (self.sibling(member.listener), host) {
+                    (Some((address, v6only)), _) => tcp_further(address, v6only, backlog),
+                    (None, Some(host)) => {
+                        tcp_first(SocketAddr::new(*host, *port), *ipv6_only, backlog, group)
+                    }
+                    (None, None) if *ipv6_only => {
+                        let any = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, *port));
+                        tcp_first(any, true, backlog, group)
+                    }
+                    (None, None) => tcp_dual(*port, backlog, group),
+                }
+            }
+            ListenAddress::Udp { host, port, ipv6_only, reuse_addr } => {
+                udp(SocketAddr::new(*host, *port), *ipv6_only, *reuse_addr)
+            }
+            ListenAddress::UnixPath { path, readable_all, writable_all } => {
+                unix_listener(path, backlog, *readable_all, *writable_all).map(|made| {
+                    file = Some((path.clone(), made.file));
+                    made.socket
+                })
+            }
+            ListenAddress::Abstract { name } => abstract_listener(name, backlog),
+            ListenAddress::Descriptor { .. } => Err(Errno::BADF),
+            ListenAddress::Unsupported { .. } => Err(Errno::INVAL),
+        }?;
+        let name = local_address(&socket)?;
+        let is_stream = !address.is_datagram();
+        Ok(MemberSocket {
+            socket: Rc::new(socket),
+            name,
+            is_stream,
+            is_known_to_poller: false,
+            ipv6_only: v6only,
+            file,
+        })
+    }
+
+    /// The address of another socket of the same listener, which a further one joins.
+    fn sibling(&self, listener: ListenerId) -> Option<(SocketAddr, bool)> {
+        self.members
+            .iter()
+            .find(|(member, _)| member.listener == listener)
+            .and_then(|(_, socket)| Some((socket.address()?, socket.ipv6_only)))
+    }
+}
+
+/// Who holds an address, in words.
+fn holder(address: &ListenAddress) -> Option<String> {
+    let found = match address {
+        ListenAddress::Tcp { host, port, .. } => {
+            let host = host.unwrap_or(std::net::Ipv6Addr::UNSPECIFIED.into());
+            proc::holder_of_tcp(SocketAddr::new(host, *port))
+        }
+        ListenAddress::UnixPath { path, .. } => proc::holder_of_unix(path),
+        ListenAddress::Abstract { name } => proc::holder_of_abstract(name),
+        ListenAddress::Udp { .. }
+        | ListenAddress::Descriptor { .. }
+        | ListenAddress::Unsupported { .. } => None,
+    }?;
+    Some(match (found.pid, found.command) {
+        (Some(pid), Some(command)) => format!("pid {} ({command})", pid.as_raw_pid()),
+        (Some(pid), None) => format!("pid {}", pid.as_raw_pid()),
+        (None, _) => format!("a process of user {}", found.uid?),
+    })
+}

@@ -1,0 +1,192 @@
+//! The words for what the core has to tell.
+
+use std::time::Duration;
+
+use relevo_core::{Exit, ExitHow, Failure, Left, Notice, Outcome, RolloutReport, WorkerId};
+use relevo_sys::{Signal, signals};
+
+/// The line that is written for a notice.
+pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> String {
+    let who = |worker: &WorkerId| match pid(*worker) {
+        Some(pid) => format!("worker {worker} (pid {pid})"),
+        None => format!("worker {worker}"),
+    };
+    match notice {
+        Notice::WorkerReady { worker, slot, after } => {
+            format!("slot {slot}: {} ready after {}", who(worker), seconds(*after))
+        }
+        Notice::WorkerFailed { worker, slot, failure, next_try } => {
+            let next = match next_try {
+                Some(delay) if delay.is_zero() => "; starting another now".to_owned(),
+                Some(delay) => format!("; next try in {}", seconds(*delay)),
+                None => String::new(),
+            };
+            format!("slot {slot}: {} {}{next}", who(worker), failed(failure))
+        }
+        Notice::WorkerLeft { worker, slot, exit } => {
+            format!("slot {slot}: {} gone ({})", who(worker), ended(exit))
+        }
+        Notice::DrainCut { worker, slot, left } => {
+            let what = left.as_ref().map_or_else(|| "whatever it still did".to_owned(), work_left);
+            format!("slot {slot}: {} did not finish in time; ending {what}", who(worker))
+        }
+        Notice::Killing { worker, slot } => {
+            format!("slot {slot}: {} did not end by the stop signal; killing it", who(worker))
+        }
+        Notice::WorkerLeaving { worker, slot } => {
+            format!("slot {slot}: {} wants to leave; starting another first", who(worker))
+        }
+        Notice::Unprotected { worker, addresses } => format!(
+            "warning: {} listens on {} by itself, past Relevo: connections to that are not protected when it is replaced",
+            who(worker),
+            addresses.join(", ")
+        ),
+        Notice::BindFailed { address, errno, holder } => {
+            bind_failed(address, *errno, holder.as_deref())
+        }
+        Notice::ListenerOpened { address } => format!("listening on {address}"),
+        Notice::ListenerClosed { address } => format!("no longer listening on {address}"),
+        Notice::ServiceReady { ready, of } if ready == of => format!("ready: {of} workers"),
+        Notice::ServiceReady { ready, of } => {
+            format!("ready, but degraded: {ready} of {of} workers")
+        }
+        Notice::FirstStartFailed { worker, failure } => {
+            format!("start failed: worker {worker} {}", failed(failure))
+        }
+        Notice::RolloutStarted { generation } => format!("reload: generation {generation} begins"),
+        Notice::RolloutWaits { generation } => {
+            format!("reload: generation {generation} waits for workers of earlier reloads to end")
+        }
+        Notice::RolloutEnded(report) => rollout_ended(report),
+        Notice::Stopping => "stopping".to_owned(),
+        Notice::LeftBehind { workers } => {
+            let all: Vec<String> = workers.iter().map(&who).collect();
+            format!("left behind, since even SIGKILL does not end it: {}", all.join(", "))
+        }
+        Notice::Bug { what } => format!("bug in Relevo, please report it: {what}"),
+    }
+}
+
+/// How a rollout went, in one sentence.
+pub(crate) fn rollout_ended(report: &RolloutReport) -> String {
+    let generation = report.generation;
+    let after = seconds(report.duration);
+    match &report.outcome {
+        Outcome::Succeeded => {
+            let cut = if report.cut.work() > 0 {
+                format!("; ended unfinished: {}", work_left(&report.cut))
+            } else {
+                String::new()
+            };
+            format!("reload done: generation {generation} on {} slots in {after}{cut}", report.of)
+        }
+        Outcome::Failed { worker, failure } => {
+            let kept = if report.replaced == 0 {
+                format!("generation {} keeps serving", report.serving)
+            } else {
+                format!(
+                    "{} of {} slots run generation {generation}, the others generation {}",
+                    report.replaced, report.of, report.serving
+                )
+            };
+            format!("reload refused: worker {worker} {}; {kept}", failed(failure))
+        }
+        Outcome::Aborted => {
+            format!("reload of generation {generation} given up: the service is stopping")
+        }
+    }
+}
+
+/// What happened to a worker, as the end of a sentence that begins with its name.
+pub(crate) fn failed(failure: &Failure) -> String {
+    match failure {
+        Failure::Exited { exit, was_ready: true, .. } => ended(exit),
+        Failure::Exited { exit, was_ready: false, asked_to_listen: false } => {
+            format!("{} before it listened", ended(exit))
+        }
+        Failure::Exited { exit, was_ready: false, asked_to_listen: true } => {
+            format!("{} before it was ready", ended(exit))
+        }
+        Failure::SpawnFailed { stage, errno } => {
+            format!("could not be started: {stage}: {}", error_text(*errno))
+        }
+        Failure::NotReady { waited, missing, unprotected } => {
+            not_ready(*waited, missing, unprotected)
+        }
+        Failure::AskedToLeave => "left by its own wish".to_owned(),
+        Failure::ChannelLost => "closed its channel to Relevo and went on running".to_owned(),
+        Failure::Misbehaved { reason } => format!("was ended: {reason}"),
+    }
+}
+
+fn not_ready(waited: Duration, missing: &[String], unprotected: &[String]) -> String {
+    let waited = seconds(waited);
+    if !unprotected.is_empty() {
+        format!(
+            "holds {} itself, not through Node's net module (a native listener, or `exclusive: true` or `reusePort: true`): Relevo can neither give it its socket nor see that it is ready; let it listen with plain `listen(port)`",
+            unprotected.join(", ")
+        )
+    } else if missing.is_empty() {
+        format!(
+            "did not listen on anything within {waited} (--ready-timeout): call `listen` in the app, or give it more time"
+        )
+    } else {
+        format!("did not listen on {} within {waited} (--ready-timeout)", missing.join(", "))
+    }
+}
+
+fn bind_failed(address: &str, errno: i32, holder: Option<&str>) -> String {
+    let held = match holder {
+        Some(holder) => format!(": {holder} holds it; stop that, or listen elsewhere"),
+        None => String::new(),
+    };
+    format!("cannot listen on {address}: {}{held}", error_text(errno))
+}
+
+/// How a process ended.
+pub(crate) fn ended(exit: &Exit) -> String {
+    let how = match exit.how {
+        ExitHow::Code(code) => format!("exited with code {code}"),
+        ExitHow::Signal(number) => format!("was killed by {}", signal_name(number)),
+    };
+    if exit.out_of_memory { format!("{how} (the kernel was out of memory)") } else { how }
+}
+
+/// The name of a signal, or its number where it has none.
+pub(crate) fn signal_name(number: i32) -> String {
+    let known = Signal::from_named_raw(number);
+    known.map_or_else(|| format!("signal {number}"), |signal| signals::name(signal).to_owned())
+}
+
+fn work_left(left: &Left) -> String {
+    let kinds = [
+        (left.requests, "request"),
+        (left.uploads, "upload"),
+        (left.event_streams, "event stream"),
+        (left.websockets, "upgraded connection"),
+        (left.unknown, "connection of another protocol"),
+        (left.idle, "idle connection"),
+    ];
+    let named: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    named.join(", ")
+}
+
+fn seconds(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+fn error_text(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,308 @@
+//! The primary: what `relevo run` becomes.
+//!
+//! One thread, one loop: wait for a descriptor or a deadline, turn what happened into events, give them
+//! to the core, do what it says (`perform.rs`). Readiness is level-triggered, so what is not read yet
+//! waits in the kernel, and no queue of our own can grow. Nothing wakes the loop while nothing goes on.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `hub/` | listening sockets, channels, dealt connections |
+//! | `processes.rs` | starting, signalling and reaping workers |
+//! | `output/` | what workers write, on its way out |
+//! | `control.rs`, `status.rs` | the control socket and what it tells |
+//! | `signals.rs`, `notify.rs` | signals in, the service manager's socket out |
+//! | `log.rs` | the words for what the core tells |
+
+mod agent_file;
+mod clock;
+mod control;
+pub(crate) mod environment;
+mod hub;
+mod inspect_port;
+mod log;
+mod native;
+mod notify;
+mod output;
+mod perform;
+mod processes;
+mod signals;
+mod start;
+mod status;
+mod token;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use relevo_core::{
+    Balance, DealerEvent, Event, Generation, Slot, SpawnStage, Supervisor, Time, WorkerId,
+};
+use relevo_sys::lock::LockGuard;
+use relevo_sys::poll::{Interest, Poller, Ready};
+use relevo_sys::process::reap_strangers;
+use relevo_sys::{Errno, Pid, Signal};
+
+use agent_file::AgentFile;
+use clock::Clock;
+use control::{Control, Wish};
+use hub::Hub;
+use notify::Notifier;
+use output::{Output, Stream};
+pub(crate) use processes::Launch;
+use processes::{Launched, Processes};
+use signals::SignalSource;
+pub(crate) use start::{Service, StartError};
+use token::Token;
+
+/// How many generations' release directories are remembered.
+const RELEASES_KEPT: usize = 16;
+
+/// The process that owns the sockets and keeps the workers.
+pub(crate) struct Primary {
+    name: String,
+    balance: Balance,
+    stop_signal: Signal,
+    launch: Launch,
+    agent: Option<AgentFile>,
+    poller: Rc<Poller>,
+    clock: Clock,
+    supervisor: Supervisor,
+    hub: Hub,
+    processes: Processes,
+    output: Output,
+    control: Control,
+    notifier: Notifier,
+    signals: SignalSource,
+    events: VecDeque<Event>,
+    releases: BTreeMap<Generation, PathBuf>,
+    exit: Option<u8>,
+    /// Says to everybody that a service of this name runs, and dies with us.
+    _lock: LockGuard,
+}
+
+impl Primary {
+    /// Runs the service to its end and returns the exit code.
+    pub(crate) fn run(mut self) -> u8 {
+        let mut ready = Vec::new();
+        self.events.push_back(Event::Tick);
+        loop {
+            self.settle();
+            if let Some(code) = self.exit {
+                self.end();
+                return code;
+            }
+            let timeout = self.next_deadline().map(|at| at.since(self.clock.now()));
+            if let Err(errno) = self.poller.wait(timeout, &mut ready) {
+                self.output.say(&format!("bug in Relevo, please report it: epoll_wait: {errno}"));
+                // Nothing can be waited for; do not spin.
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            for one in ready.drain(..) {
+                self.on_ready(one);
+            }
+            self.on_deadlines();
+        }
+    }
+
+    /// Handles events until there are none, and writes what came of them.
+    fn settle(&mut self) {
+        loop {
+            self.events.append(&mut self.hub.take_events());
+            while let Some(event) = self.events.pop_front() {
+                for action in self.supervisor.handle(self.clock.now(), event) {
+                    self.perform(action);
+                }
+                self.events.append(&mut self.hub.take_events());
+            }
+            self.hub.flush(self.clock.now());
+            for complaint in self.hub.take_complaints() {
+                self.output.say(&complaint);
+            }
+            self.events.append(&mut self.hub.take_events());
+            if self.events.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let supervisor = self.supervisor.deadline().map(|deadline| deadline.at);
+        [supervisor, self.hub.deadline()].into_iter().flatten().min()
+    }
+
+    fn on_deadlines(&mut self) {
+        let now = self.clock.now();
+        if self.supervisor.deadline().is_some_and(|deadline| deadline.at <= now) {
+            self.events.push_back(Event::Tick);
+        }
+        if self.hub.deadline().is_some_and(|at| at <= now) {
+            self.deal(DealerEvent::Tick);
+        }
+    }
+
+    fn on_ready(&mut self, ready: Ready) {
+        let Some(token) = Token::unpack(ready.token) else { return };
+        match token {
+            Token::Signals => self.on_signals(),
+            Token::ControlListener => self.control.accept(),
+            Token::Client(client) => {
+                if ready.writable {
+                    let wishes = self.control.write(client);
+                    self.grant(wishes);
+                }
+                if ready.readable || ready.hangup {
+                    let wishes = self.control.read(client);
+                    self.grant(wishes);
+                }
+            }
+            Token::Channel(worker) => {
+                if ready.readable || ready.hangup {
+                    self.hub.read(worker, self.clock.now());
+                }
+            }
+            Token::Process(worker) => self.on_process_end(worker),
+            Token::Launch(worker) => self.on_launch(worker),
+            Token::Output(worker, stream) => {
+                if !self.output.read(worker, stream) {
+                    self.end_output(worker, stream);
+                }
+            }
+            Token::Member(member) => self.deal(DealerEvent::Readable { member }),
+        }
+    }
+
+    fn deal(&mut self, event: DealerEvent) {
+        self.hub.deal(self.clock.now(), event);
+    }
+
+    fn on_signals(&mut self) {
+        for wish in self.signals.read() {
+            match wish {
+                signals::Wish::Event(event) => self.events.push_back(event),
+                signals::Wish::Say(text) => self.output.say(text),
+                signals::Wish::ReapStrangers => {
+                    reap_strangers(|pid| self.processes.is_worker(pid));
+                }
+            }
+        }
+    }
+
+    fn grant(&mut self, wishes: Vec<Wish>) {
+        for wish in wishes {
+            match wish {
+                Wish::Status { client, id } => {
+                    let status = self.status();
+                    self.control.send_status(client, id, status);
+                }
+                Wish::Event(event) => self.events.push_back(event),
+            }
+        }
+    }
+
+    fn status(&self) -> relevo_wire::Status {
+        let queued = |listener| self.hub.queued(listener);
+        let around = status::Surroundings {
+            name: &self.name,
+            balance: self.balance,
+            releases: &self.releases,
+            queued: &queued,
+        };
+        status::status(&self.supervisor.view(), &around)
+    }
+
+    fn spawn(&mut self, worker: WorkerId, slot: Slot, generation: Generation) {
+        if let Err(error) = self.try_spawn(worker, slot, generation) {
+            let errno = error.raw_os_error().unwrap_or(Errno::IO.raw_os_error());
+            let failed = Event::SpawnFailed { worker, stage: SpawnStage::Fork, errno };
+            self.processes.kill_group(worker);
+            self.events.push_back(failed);
+        }
+    }
+
+    fn try_spawn(
+        &mut self,
+        worker: WorkerId,
+        slot: Slot,
+        generation: Generation,
+    ) -> std::io::Result<()> {
+        self.processes.note_oom_kills();
+        let agent = self.agent.as_ref();
+        let started = self.processes.start(&self.launch, agent, worker, slot, generation)?;
+        self.releases.insert(generation, started.release);
+        while self.releases.len() > RELEASES_KEPT {
+            self.releases.pop_first();
+        }
+        self.hub.add_channel(worker, started.channel)?;
+        self.output.add(worker, Stream::Out, slot, started.stdout);
+        self.output.add(worker, Stream::Err, slot, started.stderr);
+        let watch = |fd: Option<std::os::fd::BorrowedFd<'_>>, token: Token| match fd {
+            Some(fd) => self.poller.add(fd, token.pack(), Interest::READ),
+            None => Ok(()),
+        };
+        watch(self.processes.pidfd(worker), Token::Process(worker))?;
+        watch(self.processes.launch(worker), Token::Launch(worker))?;
+        for stream in [Stream::Out, Stream::Err] {
+            watch(self.output.fd(worker, stream), Token::Output(worker, stream))?;
+        }
+        Ok(())
+    }
+
+    fn on_launch(&mut self, worker: WorkerId) {
+        // Its descriptor closes with what it tells, which also ends the watching.
+        match self.processes.launched(worker) {
+            Launched::NotYet => {}
+            Launched::Done => {
+                if let Some(pid) = self.processes.pid(worker) {
+                    self.events.push_back(Event::Spawned { worker, pid });
+                }
+            }
+            Launched::Failed(stage, errno) => {
+                self.events.push_back(Event::SpawnFailed { worker, stage, errno });
+            }
+        }
+    }
+
+    /// A worker's process has ended. What it said before comes first.
+    fn on_process_end(&mut self, worker: WorkerId) {
+        if !self.processes.has_ended(worker) {
+            return;
+        }
+        self.on_launch(worker);
+        self.hub.read(worker, self.clock.now());
+        self.hub.end_channel(worker, self.clock.now());
+        self.events.append(&mut self.hub.take_events());
+        self.end_output(worker, Stream::Out);
+        self.end_output(worker, Stream::Err);
+        if let Some(fd) = self.processes.pidfd(worker) {
+            let _ = self.poller.remove(fd);
+        }
+        if let Some(exit) = self.processes.bury(worker) {
+            self.events.push_back(Event::Exited { worker, exit });
+        }
+        reap_strangers(|pid| self.processes.is_worker(pid));
+    }
+
+    fn end_output(&mut self, worker: WorkerId, stream: Stream) {
+        if let Some(fd) = self.output.fd(worker, stream) {
+            let _ = self.poller.remove(fd);
+        }
+        self.output.finish(worker, stream);
+    }
+
+    fn inspect_sockets(&self, worker: WorkerId) -> Vec<String> {
+        let pid =
+            self.processes.pid(worker).and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        pid.map(|pid| {
+            native::unprotected(pid, &self.hub.inodes(), self.processes.inspect_port(worker))
+        })
+        .unwrap_or_default()
+    }
+
+    /// Leaves nothing behind.
+    fn end(&mut self) {
+        self.control.flush();
+        self.control.close();
+        self.output.flush();
+    }
+}

@@ -1,0 +1,59 @@
+//! Doing what the core decided: one exhaustive match, and nothing is decided here.
+
+use relevo_core::{Action, DealerEvent, Event, Notify};
+
+use super::{Primary, log, status};
+
+impl Primary {
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { worker, slot, generation } => self.spawn(worker, slot, generation),
+            Action::SignalStop { worker } => self.processes.signal_stop(worker, self.stop_signal),
+            Action::Kill { worker } => self.processes.kill_group(worker),
+            Action::OpenMember { member, wish } => {
+                let event = self.hub.open_member(member, &wish);
+                self.events.push_back(event);
+            }
+            Action::CloseMember { member } => self.hub.close_member(member, self.clock.now()),
+            Action::Answer { worker, query, member, given } => {
+                self.hub.answer(worker, query, member, given);
+            }
+            Action::Refuse { worker, query, errno } => self.hub.refuse(worker, query, errno),
+            Action::InspectSockets { worker } => {
+                let unprotected = self.inspect_sockets(worker);
+                self.events.push_back(Event::SocketsInspected { worker, unprotected });
+            }
+            Action::Accept { member, on } => self.deal(DealerEvent::Accept { member, on }),
+            Action::Eligible { worker, listener, on } => {
+                self.deal(DealerEvent::Eligible { worker, listener, on });
+            }
+            Action::EmptyQueues => {
+                let members = self.hub.stream_members();
+                self.deal(DealerEvent::EmptyQueues { members });
+            }
+            Action::Drain { worker, within } => self.hub.drain(worker, within),
+            Action::Disconnect { worker } => self.hub.disconnect(worker),
+            Action::AllowLeave { worker } => self.hub.allow_leave(worker),
+            Action::Progress { request, progress } => self.control.progress(request, progress),
+            Action::Reply { request, answer } => {
+                let last_words = |worker| self.output.last_words(worker);
+                self.control.reply(request, &answer, last_words);
+            }
+            Action::Notify(notify) => self.notify(notify),
+            Action::Tell(notice) => {
+                let line = log::line(&notice, |worker| self.processes.pid(worker));
+                self.output.say(&line);
+            }
+            Action::Exit { code } => self.exit = Some(code),
+        }
+    }
+
+    fn notify(&self, notify: Notify) {
+        let summary = status::summary(&self.supervisor.view());
+        match notify {
+            Notify::Ready => self.notifier.ready(&summary),
+            Notify::Reloading => self.notifier.reloading(&summary),
+            Notify::Stopping => self.notifier.stopping(),
+        }
+    }
+}

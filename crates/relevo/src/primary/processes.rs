@@ -1,0 +1,235 @@
+//! The workers' processes: starting, signalling, watching and reaping them.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use relevo_core::{Exit, ExitHow, Generation, Slot, SpawnStage, WorkerId};
+use relevo_sys::launch::{Report, read_report, send_channel};
+use relevo_sys::oom::{OomKills, oom_kills};
+use relevo_sys::process::{self, NofileLimit, Pidfd, signal_group};
+use relevo_sys::{Errno, Pid, Signal, scm, socket};
+
+use super::agent_file::AgentFile;
+use super::{environment, inspect_port};
+use crate::cli::exec;
+
+/// How every worker is started. Paths are kept as the user gave them and resolved at every start, so
+/// that a link that moved on takes effect.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) node: PathBuf,
+    pub(crate) node_args: Vec<String>,
+    pub(crate) script: PathBuf,
+    pub(crate) args: Vec<String>,
+    pub(crate) directory: PathBuf,
+    pub(crate) variables: Vec<(OsString, OsString)>,
+    /// The limit of open files that the primary was started with.
+    pub(crate) nofile: NofileLimit,
+}
+
+/// All processes that have not been reaped.
+#[derive(Debug, Default)]
+pub(crate) struct Processes {
+    all: BTreeMap<WorkerId, Process>,
+    oom_kills: Option<OomKills>,
+}
+
+#[derive(Debug)]
+struct Process {
+    pid: Pid,
+    pidfd: Pidfd,
+    /// The shim's end of this tells whether the program was executed.
+    launch: Option<OwnedFd>,
+    /// Where the inspector listens, which is no server of the app's.
+    inspect_port: Option<u16>,
+    was_killed_by_us: bool,
+}
+
+/// What the primary holds of a process that has just been started.
+pub(crate) struct Started {
+    pub(crate) channel: OwnedFd,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+    pub(crate) release: PathBuf,
+}
+
+/// What became of a launch.
+pub(crate) enum Launched {
+    NotYet,
+    /// The worker's program runs.
+    Done,
+    Failed(SpawnStage, i32),
+}
+
+impl Processes {
+    /// Starts the shim that becomes the worker's program.
+    pub(crate) fn start(
+        &mut self,
+        launch: &Launch,
+        agent: Option<&AgentFile>,
+        worker: WorkerId,
+        slot: Slot,
+        generation: Generation,
+    ) -> io::Result<Started> {
+        let (channel, their_channel) = scm::channel_pair()?;
+        let (status, their_status) = scm::channel_pair()?;
+        let release = release_of(&launch.script);
+        let inspect = inspect_flag(launch, worker);
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg(exec::NAME)
+            .arg("--directory")
+            .arg(&launch.directory)
+            .arg("--nofile")
+            .arg(format!("{}:{}", launch.nofile.soft, launch.nofile.hard))
+            .arg("--")
+            .arg(&launch.node)
+            .args(&launch.node_args)
+            .args(inspect.as_deref());
+        if let Some(agent) = agent {
+            command.arg("--require").arg(agent.ensure()?);
+        }
+        command.arg(&launch.script).args(&launch.args);
+        command.env_clear().envs(launch.variables.iter().map(|(name, value)| (name, value)));
+        command.env("PWD", &launch.directory);
+        command.envs(environment::of_worker(worker, slot, generation, &release));
+        command.stdin(their_status).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let pid = child_pid(&child)?;
+        let pidfd = Pidfd::open(pid)?;
+        send_channel(status.as_fd(), their_channel.as_fd())?;
+        let stdout = nonblocking(child.stdout.take().map(OwnedFd::from))?;
+        let stderr = nonblocking(child.stderr.take().map(OwnedFd::from))?;
+        let inspect_port = inspect.and_then(|flag| flag.rsplit('=').next()?.parse().ok());
+        let process =
+            Process { pid, pidfd, launch: Some(status), inspect_port, was_killed_by_us: false };
+        self.all.insert(worker, process);
+        Ok(Started { channel, stdout, stderr, release })
+    }
+
+    pub(crate) fn pid(&self, worker: WorkerId) -> Option<u32> {
+        let pid = self.all.get(&worker)?.pid;
+        u32::try_from(pid.as_raw_pid()).ok()
+    }
+
+    /// The descriptor that becomes readable when the process has ended.
+    pub(crate) fn pidfd(&self, worker: WorkerId) -> Option<BorrowedFd<'_>> {
+        self.all.get(&worker).map(|process| process.pidfd.fd())
+    }
+
+    /// The descriptor that becomes readable when the program was executed, or was not.
+    pub(crate) fn launch(&self, worker: WorkerId) -> Option<BorrowedFd<'_>> {
+        self.all.get(&worker)?.launch.as_ref().map(AsFd::as_fd)
+    }
+
+    pub(crate) fn inspect_port(&self, worker: WorkerId) -> Option<u16> {
+        self.all.get(&worker)?.inspect_port
+    }
+
+    /// What became of the launch. Once it is known, its descriptor is gone.
+    pub(crate) fn launched(&mut self, worker: WorkerId) -> Launched {
+        let Some(process) = self.all.get_mut(&worker) else { return Launched::NotYet };
+        let Some(status) = &process.launch else { return Launched::NotYet };
+        let outcome = match read_report(status.as_fd()) {
+            Ok(Report::Pending) => return Launched::NotYet,
+            Ok(Report::Execed) => Launched::Done,
+            Ok(Report::Failed { stage, errno }) => {
+                Launched::Failed(exec::stage_of(stage), errno.raw_os_error())
+            }
+            Err(errno) => Launched::Failed(SpawnStage::Fork, errno.raw_os_error()),
+        };
+        process.launch = None;
+        outcome
+    }
+
+    /// Sends the service's stop signal to the worker alone, not to what it started.
+    pub(crate) fn signal_stop(&self, worker: WorkerId, signal: Signal) {
+        if let Some(process) = self.all.get(&worker) {
+            // It may have ended this moment; then there is nothing to tell it.
+            let _ = process.pidfd.signal(signal);
+        }
+    }
+
+    /// Kills the worker and everything in its process group.
+    pub(crate) fn kill_group(&mut self, worker: WorkerId) {
+        if let Some(process) = self.all.get_mut(&worker) {
+            process.was_killed_by_us = true;
+            // Before its `setsid` there is no group yet, so the process is named as well.
+            let _ = process.pidfd.signal(Signal::KILL);
+            let _ = signal_group(process.pid, Signal::KILL);
+        }
+    }
+
+    /// Whether the process has ended, without reaping it.
+    pub(crate) fn has_ended(&self, worker: WorkerId) -> bool {
+        self.all
+            .get(&worker)
+            .is_some_and(|process| !matches!(process::peek_exit(&process.pidfd), Ok(None)))
+    }
+
+    /// Reaps a process that has ended, and ends what is left of its group. While the zombie is there
+    /// its number cannot be anybody else's, so the group is ended first.
+    pub(crate) fn bury(&mut self, worker: WorkerId) -> Option<Exit> {
+        let process = self.all.remove(&worker)?;
+        let _ = signal_group(process.pid, Signal::KILL);
+        let exit = process::reap(&process.pidfd).ok().flatten();
+        let how = match exit {
+            Some(process::Exit::Code(code)) => ExitHow::Code(code),
+            Some(process::Exit::Signal { number, .. }) => ExitHow::Signal(number),
+            // Somebody else reaped it: nothing is known of its end.
+            None => ExitHow::Code(-1),
+        };
+        let killed = how == ExitHow::Signal(Signal::KILL.as_raw());
+        let out_of_memory = killed && !process.was_killed_by_us && self.memory_ran_out();
+        Some(Exit { how, out_of_memory })
+    }
+
+    /// Whether a process is one of the workers'.
+    pub(crate) fn is_worker(&self, pid: Pid) -> bool {
+        self.all.values().any(|process| process.pid == pid)
+    }
+
+    /// Remembers how many processes the kernel has killed so far for want of memory.
+    pub(crate) fn note_oom_kills(&mut self) {
+        self.oom_kills = oom_kills();
+    }
+
+    fn memory_ran_out(&mut self) -> bool {
+        let before = self.oom_kills;
+        self.oom_kills = oom_kills();
+        match (before, self.oom_kills) {
+            (Some(before), Some(now)) => before.scope == now.scope && now.count > before.count,
+            (None, _) | (_, None) => false,
+        }
+    }
+}
+
+/// The resolved directory of the script: which release this start gets.
+fn release_of(script: &Path) -> PathBuf {
+    let resolved = fs::canonicalize(script).unwrap_or_else(|_| script.to_owned());
+    resolved.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
+}
+
+fn inspect_flag(launch: &Launch, worker: WorkerId) -> Option<String> {
+    let options = launch.variables.iter().find(|(name, _)| name == OsStr::new("NODE_OPTIONS"));
+    let options = options.and_then(|(_, value)| value.to_str());
+    inspect_port::flag(launch.node_args.iter().map(String::as_str), options, worker.0)
+}
+
+fn child_pid(child: &std::process::Child) -> io::Result<Pid> {
+    i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::other("the system gave a process the number 0"))
+}
+
+fn nonblocking(pipe: Option<OwnedFd>) -> io::Result<OwnedFd> {
+    let pipe = pipe.ok_or_else(|| io::Error::from(Errno::BADF))?;
+    socket::set_nonblocking(&pipe)?;
+    Ok(pipe)
+}

@@ -1,0 +1,180 @@
+//! From the wish for a service to a primary that can run it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use relevo_core::{Spec, Supervisor};
+use relevo_sys::activation::InheritedSocket;
+use relevo_sys::launch::close_on_exec_from;
+use relevo_sys::lock::{LockError, LockGuard, take_lock};
+use relevo_sys::poll::{Interest, Poller};
+use relevo_sys::process::{become_subreaper, effective_uid};
+use relevo_sys::{Errno, Signal};
+use relevo_wire::ExitCode;
+
+use super::agent_file::AgentFile;
+use super::clock::Clock;
+use super::control::Control;
+use super::hub::{Hub, Inherited};
+use super::notify::Notifier;
+use super::output::Output;
+use super::processes::Processes;
+use super::signals::SignalSource;
+use super::token::Token;
+use super::{Launch, Primary};
+use crate::cli::Failure;
+use crate::runtime_dir::{self, RuntimeDirError};
+
+/// Everything that is known of a service before it runs.
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) spec: Spec,
+    pub(crate) backlog: u32,
+    pub(crate) stop_signal: Signal,
+    pub(crate) agent: bool,
+    pub(crate) inherited: Vec<InheritedSocket>,
+    pub(crate) launch: Launch,
+}
+
+/// Why a service could not even be begun.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// A service of this name runs already.
+    #[error("a service named {name} runs already{}: stop it, or choose another --name", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Runs {
+        /// Its name.
+        name: String,
+        /// Its primary.
+        pid: Option<i32>,
+    },
+    /// The runtime directory is not ours.
+    #[error(transparent)]
+    RuntimeDir(#[from] RuntimeDirError),
+    /// The system refused something without which nothing goes.
+    #[error("{what}: {errno}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        errno: Errno,
+    },
+    /// The same, from the standard library.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl StartError {
+    /// The error as a command's end.
+    pub(crate) fn into_failure(self) -> Failure {
+        let code = match &self {
+            Self::RuntimeDir(_) => ExitCode::Usage,
+            Self::Runs { .. } | Self::System { .. } | Self::Io { .. } => ExitCode::Failed,
+        };
+        Failure::new(code, self.to_string())
+    }
+}
+
+impl Primary {
+    /// Takes the name, the signals and the places that the service needs. No worker is started yet.
+    pub(crate) fn start(service: Service) -> Result<Self, StartError> {
+        let system = |what| move |errno| StartError::System { what, errno };
+        // Before the first thread: all of them inherit which signals are blocked.
+        let signals = SignalSource::take().map_err(system("cannot take signals"))?;
+        // What we were started with (a shell's, a job server's) must not reach the workers.
+        close_on_exec_from(3).map_err(system("cannot mark descriptors close-on-exec"))?;
+        let lock = lock(&service.name)?;
+        become_subreaper().map_err(system("cannot become the reaper of orphans"))?;
+        let poller = Rc::new(Poller::new().map_err(system("cannot make an epoll instance"))?);
+        poller
+            .add(signals.fd(), Token::Signals.pack(), Interest::READ)
+            .map_err(system("cannot wait for signals"))?;
+        let output = Output::new()
+            .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
+        let clock = Clock::start();
+        let inherited = service.inherited.into_iter().filter_map(Inherited::examine).collect();
+        let hub = Hub::new(Rc::clone(&poller), service.backlog, inherited);
+        let control = Control::new(Rc::clone(&poller), service.name.clone());
+        let notify_socket = std::env::var("NOTIFY_SOCKET").ok();
+        let balance = service.spec.balance;
+        let wants_agent = service.agent;
+        let mut primary = Self {
+            balance,
+            stop_signal: service.stop_signal,
+            launch: service.launch,
+            agent: None,
+            poller,
+            clock,
+            supervisor: Supervisor::new(service.spec, clock.now(), seed()),
+            hub,
+            processes: Processes::default(),
+            output,
+            control,
+            notifier: Notifier::new(notify_socket.as_deref()),
+            signals,
+            events: VecDeque::new(),
+            releases: BTreeMap::new(),
+            exit: None,
+            name: service.name,
+            _lock: lock,
+        };
+        primary.settle_in(wants_agent)?;
+        Ok(primary)
+    }
+
+    /// Puts the control socket and the agent's file in place. Where no place can be written to, the
+    /// service runs without them and says so; a place that is somebody else's is an error.
+    fn settle_in(&mut self, wants_agent: bool) -> Result<(), StartError> {
+        let directory = match runtime_dir::create(&self.name) {
+            Ok(directory) => directory,
+            Err(RuntimeDirError::Unusable { path, source }) => {
+                let path = path.display();
+                self.output.say(&format!(
+                    "warning: {path} cannot be used ({source}): there is no control socket and no agent; signals work"
+                ));
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(error) = self.control.open(&directory) {
+            let path = directory.display();
+            self.output
+                .say(&format!("warning: no control socket in {path}: {error}; signals work"));
+        }
+        if wants_agent {
+            match AgentFile::place(directory.parent().unwrap_or(Path::new("/"))) {
+                Ok(agent) => self.agent = Some(agent),
+                Err(error) => self.output.say(&format!(
+                    "warning: the agent cannot be put in place ({error}): workers run as with --no-agent"
+                )),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a service's lock.
+pub(crate) fn lock_name(service: &str) -> String {
+    format!("relevo/{}/{service}", effective_uid())
+}
+
+fn lock(service: &str) -> Result<LockGuard, StartError> {
+    take_lock(lock_name(service).as_bytes()).map_err(|error| match error {
+        LockError::Held(held) => StartError::Runs { name: service.to_owned(), pid: held.pid },
+        LockError::Failed(errno) => StartError::System { what: "cannot take the name", errno },
+    })
+}
+
+/// Different for each run, so that services that crash together are not started again in step.
+fn seed() -> u64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos());
+    (u64::from(std::process::id()) << 32) ^ u64::from(now)
+}

@@ -1,0 +1,219 @@
+//! From the core's view to what `status` says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use relevo_core::{
+    Balance, ExitHow, Generation, Kind, Left, ListenerId, Outcome, RolloutPhase, RolloutReport,
+    RolloutView, ServiceState, SlotView, SlotWord, View, WorkerId, WorkerView, WorkerWord,
+};
+use relevo_sys::{Pid, proc};
+use relevo_wire::status as wire;
+
+use super::log;
+
+/// What the core does not know.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) balance: Balance,
+    pub(crate) releases: &'a BTreeMap<Generation, PathBuf>,
+    pub(crate) queued: &'a dyn Fn(ListenerId) -> Option<u64>,
+}
+
+/// The service in detail.
+pub(crate) fn status(view: &View<'_>, around: &Surroundings<'_>) -> relevo_wire::Status {
+    let generation = view.generation();
+    let release = around.releases.get(&generation).map(|path| path.display().to_string());
+    relevo_wire::Status {
+        schema: wire::SCHEMA,
+        name: around.name.to_owned(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        state: state(view.state()),
+        reason: reason(view),
+        generation: (view.state() != ServiceState::Starting).then_some(generation.0),
+        release,
+        slots: view.slots().into_iter().map(slot).collect(),
+        listeners: listeners(view, around),
+        rollout: view.rollout().map(|view| rollout(&view)),
+    }
+}
+
+/// The state of the service in a few words.
+pub(crate) fn summary(view: &View<'_>) -> String {
+    let of = view.slots().len();
+    let ready = view.ready_slots();
+    let generation = view.generation();
+    match reason(view) {
+        Some(reason) => format!("{ready} of {of} workers ready: {reason}"),
+        None => format!("{ready} of {of} workers ready, generation {generation}"),
+    }
+}
+
+fn state(state: ServiceState) -> wire::ServiceState {
+    match state {
+        ServiceState::Starting => wire::ServiceState::Starting,
+        ServiceState::Running => wire::ServiceState::Running,
+        ServiceState::Reloading => wire::ServiceState::Reloading,
+        ServiceState::Degraded => wire::ServiceState::Degraded,
+        ServiceState::Stopping => wire::ServiceState::Stopping,
+    }
+}
+
+fn reason(view: &View<'_>) -> Option<String> {
+    if view.state() != ServiceState::Degraded {
+        return None;
+    }
+    if let Some(report) = view.failed_rollout() {
+        return Some(log::rollout_ended(report));
+    }
+    let vacant: Vec<String> = view
+        .slots()
+        .iter()
+        .filter(|slot| slot.word != SlotWord::Ready)
+        .map(|slot| slot.slot.to_string())
+        .collect();
+    Some(format!("no ready worker in slot {}", vacant.join(", ")))
+}
+
+fn slot(view: SlotView) -> wire::Slot {
+    let last_exit = view.last_exit.map(|(ago, exit)| {
+        let (code, signal) = match exit.how {
+            ExitHow::Code(code) => (Some(code), None),
+            ExitHow::Signal(number) => (None, Some(log::signal_name(number))),
+        };
+        wire::LastExit { code, signal, oom: exit.out_of_memory, ago_ms: milliseconds(ago) }
+    });
+    wire::Slot {
+        slot: view.slot.0,
+        state: match view.word {
+            SlotWord::Ready => wire::SlotState::Ready,
+            SlotWord::Vacant => wire::SlotState::Vacant,
+            SlotWord::BackingOff => wire::SlotState::BackingOff,
+        },
+        restarts: view.restarts,
+        next_try_ms: view.next_try.map(milliseconds),
+        last_exit,
+        workers: view.workers.into_iter().map(worker).collect(),
+    }
+}
+
+/// CPU time is shown as `ps(1)` does: what was used, by the time since the start.
+fn worker(view: WorkerView) -> wire::Worker {
+    let pid = view.pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    let cpu_percent = pid.and_then(proc::cpu_time_of).and_then(|used| {
+        let lived = view.uptime.as_secs_f64();
+        (lived > 0.0).then(|| (used.as_secs_f64() / lived * 1000.0).round() / 10.0)
+    });
+    let WorkerId(id) = view.id;
+    wire::Worker {
+        id,
+        pid: view.pid,
+        generation: view.generation.0,
+        state: match view.word {
+            WorkerWord::Starting => wire::WorkerState::Starting,
+            WorkerWord::Ready => wire::WorkerState::Ready,
+            WorkerWord::Draining => wire::WorkerState::Draining,
+            WorkerWord::Lingering => wire::WorkerState::Lingering,
+            WorkerWord::Stopping => wire::WorkerState::Stopping,
+        },
+        uptime_ms: Some(milliseconds(view.uptime)),
+        rss_bytes: pid.and_then(proc::memory_of),
+        cpu_percent,
+        connections: None,
+        requests: None,
+        active_requests: None,
+        loop_lag_ms: None,
+    }
+}
+
+fn listeners(view: &View<'_>, around: &Surroundings<'_>) -> Vec<wire::Listener> {
+    let one = |listener: relevo_core::ListenerView| wire::Listener {
+        kind: match listener.kind {
+            Kind::Udp | Kind::InheritedDatagram => wire::ListenerKind::Udp,
+            Kind::Unix => wire::ListenerKind::Unix,
+            Kind::Tcp => wire::ListenerKind::Tcp,
+            Kind::Inherited if listener.address.contains('/') => wire::ListenerKind::Unix,
+            Kind::Inherited => wire::ListenerKind::Tcp,
+        },
+        balance: around.balance.word().to_owned(),
+        dealing: Some(if listener.dealt {
+            wire::Dealing::Primary
+        } else if listener.one_socket {
+            wire::Dealing::Shared
+        } else {
+            wire::Dealing::Kernel
+        }),
+        weights: None,
+        queued: (around.queued)(listener.id),
+        covering: listener.covering.iter().map(|slot| slot.0).collect(),
+        address: listener.address,
+    };
+    view.listeners().into_iter().map(one).collect()
+}
+
+/// A rollout that is over.
+pub(crate) fn of_report(report: &RolloutReport) -> wire::Rollout {
+    rollout(&RolloutView {
+        generation: report.generation,
+        outcome: Some(report.outcome.clone()),
+        phase: None,
+        slot: None,
+        of: report.of,
+        duration: report.duration,
+        cut: report.cut,
+    })
+}
+
+/// A rollout, in progress or over.
+fn rollout(view: &RolloutView) -> wire::Rollout {
+    let outcome = view.outcome.as_ref().map(|outcome| match outcome {
+        Outcome::Succeeded => wire::Outcome::Succeeded,
+        Outcome::Failed { .. } => wire::Outcome::Failed,
+        Outcome::Aborted => wire::Outcome::Aborted,
+    });
+    let reason = view.outcome.as_ref().and_then(|outcome| match outcome {
+        Outcome::Succeeded => None,
+        Outcome::Failed { worker, failure } => {
+            Some(format!("worker {worker} {}", log::failed(failure)))
+        }
+        Outcome::Aborted => Some("the service is stopping".to_owned()),
+    });
+    wire::Rollout {
+        generation: view.generation.0,
+        outcome,
+        phase: view.phase.map(phase),
+        slot: view.slot.map(|slot| slot.0),
+        of: Some(view.of),
+        reason,
+        duration_ms: Some(milliseconds(view.duration)),
+        handed_over: None,
+        closed_idle: None,
+        not_movable: None,
+        cut: cut(&view.cut),
+    }
+}
+
+fn phase(phase: RolloutPhase) -> wire::Phase {
+    match phase {
+        RolloutPhase::Starting => wire::Phase::Starting,
+        RolloutPhase::Draining => wire::Phase::Draining,
+    }
+}
+
+fn cut(left: &Left) -> wire::Cut {
+    let count = |n: u32| Some(u64::from(n));
+    wire::Cut {
+        request: count(left.requests),
+        upload: count(left.uploads),
+        event_stream: count(left.event_streams),
+        websocket: count(left.websockets),
+        idle_tls: None,
+        unknown: count(left.unknown),
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,92 @@
+//! Where control sockets and the agent's file lie: `docs/interface.md`, "Files".
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use relevo_sys::process::effective_uid;
+
+/// Why a runtime directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RuntimeDirError {
+    /// Somebody else could put things there.
+    #[error(
+        "{} belongs to user {owner}, not to user {me}; remove it, or set RELEVO_RUNTIME_DIR to a directory of your own",
+        path.display()
+    )]
+    Owner {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who we are.
+        me: u32,
+    },
+    /// It is a file, or a link.
+    #[error("{} is not a directory; remove it, or set RELEVO_RUNTIME_DIR", path.display())]
+    NotADirectory {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// It cannot be made or written to.
+    #[error("{} cannot be used: {source}", path.display())]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// All places where a runtime directory may be, the one for new services first.
+pub(crate) fn candidates() -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    let from_environment =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    all.extend(from_environment("RELEVO_RUNTIME_DIR"));
+    all.extend(from_environment("XDG_RUNTIME_DIR").map(|dir| dir.join("relevo")));
+    let uid = effective_uid();
+    if uid == 0 {
+        all.push(PathBuf::from("/run/relevo"));
+    }
+    all.push(PathBuf::from(format!("/tmp/relevo-{uid}")));
+    all
+}
+
+/// Makes the first candidate, with a directory for the service in it; both are ours alone.
+pub(crate) fn create(service: &str) -> Result<PathBuf, RuntimeDirError> {
+    let Some(base) = candidates().into_iter().next() else {
+        unreachable!("there is always a place in /tmp");
+    };
+    create_private(&base)?;
+    let dir = base.join(service);
+    create_private(&dir)?;
+    Ok(dir)
+}
+
+/// A directory with mode 0700 that belongs to us.
+pub(crate) fn create_private(path: &Path) -> Result<(), RuntimeDirError> {
+    let unusable = |source| RuntimeDirError::Unusable { path: path.to_owned(), source };
+    match fs::DirBuilder::new().mode(0o700).recursive(true).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(unusable(error)),
+    }
+    check_owner(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(unusable)
+}
+
+/// Refuses a directory that is a link or belongs to somebody else.
+pub(crate) fn check_owner(path: &Path) -> Result<(), RuntimeDirError> {
+    let metadata = fs::symlink_metadata(path)
+        .map_err(|source| RuntimeDirError::Unusable { path: path.to_owned(), source })?;
+    if !metadata.is_dir() {
+        return Err(RuntimeDirError::NotADirectory { path: path.to_owned() });
+    }
+    let (owner, me) = (metadata.uid(), effective_uid());
+    if owner != me {
+        return Err(RuntimeDirError::Owner { path: path.to_owned(), owner, me });
+    }
+    Ok(())
+}

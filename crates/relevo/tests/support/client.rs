@@ -1,0 +1,189 @@
+//! A small HTTP/1.1 client over raw sockets, which tells exactly how a request ended.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// The one way in which a request ended that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lost {
+    /// The connection was refused.
+    Refused,
+    /// The connection was reset before the answer was complete.
+    Reset,
+    /// The connection was closed before the answer was complete.
+    Closed,
+    /// No answer came in time.
+    TimedOut,
+    /// What came was not the answer.
+    Wrong,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the server says that it closes the connection after this.
+    pub fn says_close(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
+
+/// A connection that is kept for several requests.
+pub struct Connection {
+    pub stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    pub fn open(port: u16) -> Result<Self, Lost> {
+        Self::open_at("127.0.0.1", port)
+    }
+
+    pub fn open_at(host: &str, port: u16) -> Result<Self, Lost> {
+        let stream = TcpStream::connect((host, port)).map_err(|error| lost(&error))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.set_nodelay(true).expect("an option");
+        Ok(Self { stream, unread: Vec::new() })
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+        self.stream.write_all(bytes).map_err(|error| lost(&error))
+    }
+
+    /// Sends a GET.
+    pub fn send_get(&mut self, path: &str) -> Result<(), Lost> {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())
+    }
+
+    /// One whole request and its answer.
+    pub fn get(&mut self, path: &str) -> Result<Response, Lost> {
+        self.send_get(path)?;
+        self.receive()
+    }
+
+    /// Reads one answer: its body has a Content-Length, is chunked, or ends with the connection.
+    pub fn receive(&mut self) -> Result<Response, Lost> {
+        let head_end = loop {
+            if let Some(at) = find(&self.unread, b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.read_more()?;
+        };
+        let head: Vec<u8> = self.unread.drain(..head_end).collect();
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let mut lines = head.split("\r\n");
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1)?.parse().ok())
+            .ok_or(Lost::Wrong)?;
+        let headers = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        let mut response = Response { status, headers, body: Vec::new() };
+        if let Some(length) = response.header("content-length") {
+            let length: usize = length.parse().map_err(|_| Lost::Wrong)?;
+            response.body = self.take(length)?;
+        } else if response.header("transfer-encoding").is_some() {
+            response.body = self.take_chunks()?;
+        } else if status != 304 && status != 204 {
+            while self.read_more().is_ok() {}
+            response.body = std::mem::take(&mut self.unread);
+        }
+        Ok(response)
+    }
+
+    /// Whether the server has closed the connection while nothing was asked.
+    pub fn is_closed(&mut self) -> bool {
+        let mut byte = [0];
+        self.stream.set_nonblocking(true).expect("an option");
+        let closed = match self.stream.peek(&mut byte) {
+            Ok(0) => true,
+            Ok(_) => false,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        };
+        self.stream.set_nonblocking(false).expect("an option");
+        closed
+    }
+
+    fn take(&mut self, length: usize) -> Result<Vec<u8>, Lost> {
+        while self.unread.len() < length {
+            self.read_more()?;
+        }
+        Ok(self.unread.drain(..length).collect())
+    }
+
+    fn take_chunks(&mut self) -> Result<Vec<u8>, Lost> {
+        let mut body = Vec::new();
+        loop {
+            let line_end = loop {
+                if let Some(at) = find(&self.unread, b"\r\n") {
+                    break at;
+                }
+                self.read_more()?;
+            };
+            let line: Vec<u8> = self.unread.drain(..line_end + 2).collect();
+            let size = String::from_utf8_lossy(&line[..line_end]).into_owned();
+            let size = usize::from_str_radix(size.trim(), 16).map_err(|_| Lost::Wrong)?;
+            body.extend(self.take(size)?);
+            self.take(2)?;
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+
+    fn read_more(&mut self) -> Result<(), Lost> {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Err(Lost::Closed),
+            Ok(n) => {
+                self.unread.extend_from_slice(&buffer[..n]);
+                Ok(())
+            }
+            Err(error) => Err(lost(&error)),
+        }
+    }
+}
+
+/// One request on a connection of its own.
+pub fn get(port: u16, path: &str) -> Result<Response, Lost> {
+    let mut connection = Connection::open(port)?;
+    connection.send(
+        format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
+    connection.receive()
+}
+
+fn lost(error: &io::Error) -> Lost {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Lost::Refused,
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Lost::TimedOut,
+        io::ErrorKind::UnexpectedEof => Lost::Closed,
+        _ => Lost::Reset,
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}

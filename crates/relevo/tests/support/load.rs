@@ -1,0 +1,151 @@
+//! Clients that ask on and on while a test does something to the service, and account for every
+//! request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::client::{Connection, Lost, get};
+
+/// What became of all requests.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Requests that were lost although the server had no reason to end the connection, by kind.
+    pub lost: BTreeMap<Lost, u64>,
+    /// Requests that met the server's own ending of an idle connection: the race that closing idle
+    /// connections always has. Counted apart, and not asserted here.
+    pub raced: u64,
+    /// Idle connections that were found closed before anything was asked on them.
+    pub closed_idle: u64,
+    /// The first few losses, in words.
+    pub examples: Vec<String>,
+}
+
+impl Account {
+    /// Panics unless nothing was lost, and says what was.
+    pub fn assert_nothing_lost(&self) {
+        let lost: u64 = self.lost.values().sum();
+        assert_eq!(lost, 0, "{self:#?}");
+        assert!(self.answered > 0, "no request was answered: {self:#?}");
+    }
+
+    fn add(&mut self, other: Self) {
+        self.answered += other.answered;
+        for (kind, count) in other.lost {
+            *self.lost.entry(kind).or_default() += count;
+        }
+        self.raced += other.raced;
+        self.closed_idle += other.closed_idle;
+        self.examples.extend(other.examples);
+        self.examples.truncate(10);
+    }
+
+    fn lose(&mut self, lost: Lost, what: String) {
+        *self.lost.entry(lost).or_default() += 1;
+        if self.examples.len() < 5 {
+            self.examples.push(what);
+        }
+    }
+}
+
+/// Running clients.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Account>>,
+}
+
+impl Load {
+    pub fn new() -> Self {
+        Self { stop: Arc::new(AtomicBool::new(false)), threads: Vec::new() }
+    }
+
+    /// Adds clients of a kind: `client` is called until the load stops, and counts for itself.
+    pub fn add(
+        mut self,
+        clients: usize,
+        client: impl Fn(&AtomicBool) -> Account + Clone + Send + 'static,
+    ) -> Self {
+        for _ in 0..clients {
+            let (stop, client) = (Arc::clone(&self.stop), client.clone());
+            self.threads.push(std::thread::spawn(move || client(&stop)));
+        }
+        self
+    }
+
+    /// Clients that open a connection for each request.
+    pub fn connection_per_request(self, clients: usize, port: u16, path: &'static str) -> Self {
+        self.add(clients, move |stop| {
+            let mut account = Account::default();
+            while !stop.load(Ordering::Relaxed) {
+                match get(port, path) {
+                    Ok(response) if response.status == 200 => account.answered += 1,
+                    Ok(response) => {
+                        account.lose(Lost::Wrong, format!("status {}", response.status));
+                    }
+                    Err(lost) => account.lose(lost, format!("{lost:?} on a new connection")),
+                }
+            }
+            account
+        })
+    }
+
+    /// Clients that keep their connection, and think for a moment between requests.
+    pub fn keep_alive(self, clients: usize, port: u16, path: &'static str) -> Self {
+        self.add(clients, move |stop| keep_alive_client(stop, port, path))
+    }
+
+    /// Lets the clients finish what they have begun, and adds up.
+    pub fn stop(self) -> Account {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut account = Account::default();
+        for thread in self.threads {
+            account.add(thread.join().expect("a client does not panic"));
+        }
+        account
+    }
+}
+
+/// A request that fails at once on a connection that was idle before it met its being closed:
+/// that race is counted apart. One that fails after it was in flight for longer is lost.
+fn keep_alive_client(stop: &AtomicBool, port: u16, path: &str) -> Account {
+    const RACE: Duration = Duration::from_millis(50);
+    let mut account = Account::default();
+    let mut connection: Option<Connection> = None;
+    let mut think = 1;
+    while !stop.load(Ordering::Relaxed) {
+        if connection.as_mut().is_some_and(Connection::is_closed) {
+            account.closed_idle += 1;
+            connection = None;
+        }
+        let reused = connection.is_some();
+        let mut open = match connection.take().map_or_else(|| Connection::open(port), Ok) {
+            Ok(open) => open,
+            Err(lost) => {
+                account.lose(lost, format!("{lost:?} at connecting"));
+                continue;
+            }
+        };
+        let asked = Instant::now();
+        match open.get(path) {
+            Ok(response) if response.status == 200 => {
+                account.answered += 1;
+                if !response.says_close() {
+                    connection = Some(open);
+                }
+            }
+            Ok(response) => account.lose(Lost::Wrong, format!("status {}", response.status)),
+            Err(Lost::Closed | Lost::Reset) if reused && asked.elapsed() < RACE => {
+                account.raced += 1;
+            }
+            Err(lost) => account.lose(lost, format!("{lost:?}, reused: {reused}")),
+        }
+        // Different for each request, so that clients do not fall into step.
+        think = (think * 7 + 3) % 23;
+        std::thread::sleep(Duration::from_millis(think));
+    }
+    account
+}
