@@ -30,6 +30,9 @@ const { say, gate } = (() => {
     }),
   };
 })();
+if (typeof require === 'function') {
+  require('diagnostics_channel').channel('net.server.socket').subscribe(() => process.send({ accepted: 1 }));
+}
 process.on('uncaughtException', (error) => { process.send({ uncaught: String(error.stack) }); process.exit(70); });
 `;
 
@@ -59,6 +62,7 @@ class App {
       for (const client of app.clients) client.socket.destroy();
       fs.rmSync(directory, { recursive: true, force: true });
     });
+    app.tellsAccepted = extension === '.cjs';
     return app;
   }
 
@@ -70,9 +74,14 @@ class App {
     this.order = []; // both, as they came
     this.addresses = [];
     this.clients = [];
+    this.accepted = 0;
     this.exit = undefined;
     this.uncaught = undefined;
     worker.on('message', (message) => {
+      if (message && message.accepted) {
+        this.accepted += 1;
+        return;
+      }
       if (message && message.uncaught) this.uncaught = message.uncaught;
       this.messages.push(message);
       this.order.push(message);
@@ -148,11 +157,15 @@ class App {
     return this.exit;
   }
 
-  /** A raw client; `connect` makes another kind of stream than a TCP connection. */
-  async client(where, connect = () => net.connect(where)) {
+  /**
+   * A raw client, accepted by the worker: this primary drops what waits in the queue of a socket that nobody shares any
+   * more. `connect` makes another kind of stream than a TCP connection.
+   */
+  async client(where, connect = () => net.connect(where), accepts = this.tellsAccepted) {
+    const before = this.accepted;
     const client = new Client(this, connect());
     this.clients.push(client);
-    await this.until('a connection', () => client.open || client.over);
+    await this.until('a connection', () => client.over || (client.open && (!accepts || this.accepted > before)));
     return client;
   }
 }

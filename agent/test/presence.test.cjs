@@ -113,7 +113,7 @@ test('threads are left alone', async (t) => {
   assert.strictEqual(app.messages[0].agent, false);
   await app.drain();
   await app.act('drained');
-  const client = await app.client(app.messages[0].port);
+  const client = await app.client(app.messages[0].port, undefined, false);
   assert.strictEqual((await client.get().answered()).body, 'thread');
 });
 

@@ -38,6 +38,7 @@ struct Known {
     /// It did something after which it may be ended although nobody replaces it yet.
     forfeit: bool,
     disconnected: bool,
+    killed: bool,
     allowed_to_leave: bool,
 }
 
@@ -148,8 +149,10 @@ impl Rules {
             Action::Spawn { worker, slot, generation } => {
                 self.spawned(*worker, *slot, *generation);
             }
-            Action::SignalStop { worker } | Action::Kill { worker } => {
+            Action::SignalStop { worker } => self.may_end(*worker, action),
+            Action::Kill { worker } => {
                 self.may_end(*worker, action);
+                self.known(*worker).killed = true;
             }
             Action::Drain { worker, .. } => {
                 self.may_end(*worker, action);
@@ -187,7 +190,12 @@ impl Rules {
                 assert!(self.pending.remove(request), "{action:?} answers nobody");
             }
             Action::Tell(notice) => self.noticed(notice),
-            Action::Exit { code } => self.exited = Some(*code),
+            Action::Exit { code } => {
+                self.exited = Some(*code);
+                let orphan = self.workers.iter().find(|(_, known)| !known.gone && !known.killed);
+                let orphan = orphan.map(|(worker, _)| worker);
+                assert_eq!(orphan, None, "the service ends before its worker");
+            }
             Action::OpenMember { .. }
             | Action::InspectSockets { .. }
             | Action::Eligible { on: false, .. }
@@ -226,6 +234,7 @@ impl Rules {
             stopped_accepting: false,
             forfeit: false,
             disconnected: false,
+            killed: false,
             allowed_to_leave: false,
         };
         self.workers.insert(worker, known);

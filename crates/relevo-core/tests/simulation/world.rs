@@ -150,6 +150,9 @@ impl World {
         if self.rules.exited.is_none() {
             let request = Some(self.request());
             self.tell(&Event::StopRequested { request });
+            if self.random.percent(20) {
+                self.clock_leaps();
+            }
         }
         self.lives_until("has stopped", |world| world.rules.exited.is_some());
         assert_eq!(self.rules.pending(), 0, "a client waits for ever");

@@ -66,7 +66,7 @@ pub(crate) struct Answer {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// There is no file to connect to.
-    #[error("its control socket is not there")]
+    #[error("its control socket was not found")]
     NoSocket,
     /// There is one, and nobody can be reached by it.
     #[error("{} cannot be connected to: {source}", path.display())]
@@ -255,7 +255,7 @@ impl ClientError {
             }
             Self::NoSocket => {
                 let text = format!(
-                    "{self} in {}; set RELEVO_RUNTIME_DIR to what it was started with",
+                    "{self} in {}; if it was started with RELEVO_RUNTIME_DIR, set that here, too",
                     services::list(&services::places())
                 );
                 unreachable(text, service).with_detail(services::passed_over())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// The one way in which a request ended that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lost {
+pub(crate) enum Lost {
     /// The connection was refused.
     Refused,
     /// The connection was reset before the answer was complete.
@@ -21,44 +21,44 @@ pub enum Lost {
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Response {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
     /// Whether the server says that it closes the connection after this.
-    pub fn says_close(&self) -> bool {
+    pub(crate) fn says_close(&self) -> bool {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
 /// A connection that is kept for several requests.
-pub struct Connection {
-    pub stream: TcpStream,
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
     unread: Vec<u8>,
 }
 
 impl Connection {
-    pub fn open(port: u16) -> Result<Self, Lost> {
+    pub(crate) fn open(port: u16) -> Result<Self, Lost> {
         Self::open_at("127.0.0.1", port)
     }
 
-    pub fn open_at(host: &str, port: u16) -> Result<Self, Lost> {
+    pub(crate) fn open_at(host: &str, port: u16) -> Result<Self, Lost> {
         let stream = TcpStream::connect((host, port)).map_err(|error| lost(&error))?;
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         stream.set_nodelay(true).expect("an option");
@@ -66,23 +66,23 @@ impl Connection {
     }
 
     /// Sends bytes as they are.
-    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
         self.stream.write_all(bytes).map_err(|error| lost(&error))
     }
 
     /// Sends a GET.
-    pub fn send_get(&mut self, path: &str) -> Result<(), Lost> {
+    pub(crate) fn send_get(&mut self, path: &str) -> Result<(), Lost> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())
     }
 
     /// One whole request and its answer.
-    pub fn get(&mut self, path: &str) -> Result<Response, Lost> {
+    pub(crate) fn get(&mut self, path: &str) -> Result<Response, Lost> {
         self.send_get(path)?;
         self.receive()
     }
 
     /// Reads one answer: its body has a Content-Length, is chunked, or ends with the connection.
-    pub fn receive(&mut self) -> Result<Response, Lost> {
+    pub(crate) fn receive(&mut self) -> Result<Response, Lost> {
         let head_end = loop {
             if let Some(at) = find(&self.unread, b"\r\n\r\n") {
                 break at + 4;
@@ -114,7 +114,7 @@ impl Connection {
     }
 
     /// Whether the server has closed the connection while nothing was asked.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         let mut byte = [0];
         self.stream.set_nonblocking(true).expect("an option");
         let closed = match self.stream.peek(&mut byte) {
@@ -167,7 +167,7 @@ impl Connection {
 }
 
 /// One request on a connection of its own.
-pub fn get(port: u16, path: &str) -> Result<Response, Lost> {
+pub(crate) fn get(port: u16, path: &str) -> Result<Response, Lost> {
     let mut connection = Connection::open(port)?;
     connection.send(
         format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes(),
@@ -176,11 +176,15 @@ pub fn get(port: u16, path: &str) -> Result<Response, Lost> {
 }
 
 fn lost(error: &io::Error) -> Lost {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Lost::Refused,
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Lost::TimedOut,
-        io::ErrorKind::UnexpectedEof => Lost::Closed,
-        _ => Lost::Reset,
+    let kind = error.kind();
+    if matches!(kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
+        Lost::Refused
+    } else if matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+        Lost::TimedOut
+    } else if kind == io::ErrorKind::UnexpectedEof {
+        Lost::Closed
+    } else {
+        Lost::Reset
     }
 }
 

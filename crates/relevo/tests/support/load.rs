@@ -11,23 +11,23 @@ use super::client::{Connection, Lost, get};
 
 /// What became of all requests.
 #[derive(Debug, Default)]
-pub struct Account {
+pub(crate) struct Account {
     /// Requests that were answered.
-    pub answered: u64,
+    pub(crate) answered: u64,
     /// Requests that were lost although the server had no reason to end the connection, by kind.
-    pub lost: BTreeMap<Lost, u64>,
+    pub(crate) lost: BTreeMap<Lost, u64>,
     /// Requests that met the server's own ending of an idle connection: the race that closing idle
     /// connections always has. Counted apart, and not asserted here.
-    pub raced: u64,
+    pub(crate) raced: u64,
     /// Idle connections that were found closed before anything was asked on them.
-    pub closed_idle: u64,
+    pub(crate) closed_idle: u64,
     /// The first few losses, in words.
-    pub examples: Vec<String>,
+    pub(crate) examples: Vec<String>,
 }
 
 impl Account {
     /// Panics unless nothing was lost, and says what was.
-    pub fn assert_nothing_lost(&self) {
+    pub(crate) fn assert_nothing_lost(&self) {
         let lost: u64 = self.lost.values().sum();
         assert_eq!(lost, 0, "{self:#?}");
         assert!(self.answered > 0, "no request was answered: {self:#?}");
@@ -53,18 +53,18 @@ impl Account {
 }
 
 /// Running clients.
-pub struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Account>>,
 }
 
 impl Load {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { stop: Arc::new(AtomicBool::new(false)), threads: Vec::new() }
     }
 
     /// Adds clients of a kind: `client` is called until the load stops, and counts for itself.
-    pub fn add(
+    pub(crate) fn add(
         mut self,
         clients: usize,
         client: impl Fn(&AtomicBool) -> Account + Clone + Send + 'static,
@@ -77,7 +77,12 @@ impl Load {
     }
 
     /// Clients that open a connection for each request.
-    pub fn connection_per_request(self, clients: usize, port: u16, path: &'static str) -> Self {
+    pub(crate) fn connection_per_request(
+        self,
+        clients: usize,
+        port: u16,
+        path: &'static str,
+    ) -> Self {
         self.add(clients, move |stop| {
             let mut account = Account::default();
             while !stop.load(Ordering::Relaxed) {
@@ -94,12 +99,12 @@ impl Load {
     }
 
     /// Clients that keep their connection, and think for a moment between requests.
-    pub fn keep_alive(self, clients: usize, port: u16, path: &'static str) -> Self {
+    pub(crate) fn keep_alive(self, clients: usize, port: u16, path: &'static str) -> Self {
         self.add(clients, move |stop| keep_alive_client(stop, port, path))
     }
 
     /// Lets the clients finish what they have begun, and adds up.
-    pub fn stop(self) -> Account {
+    pub(crate) fn stop(self) -> Account {
         self.stop.store(true, Ordering::Relaxed);
         let mut account = Account::default();
         for thread in self.threads {

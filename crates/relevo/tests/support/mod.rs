@@ -3,33 +3,33 @@
 //! Nothing here sleeps for a fixed time in order to wait for something: [`eventually`] waits for a
 //! state, and says what the last one was when it does not come.
 
-#![allow(dead_code, reason = "each test program uses a part of this")]
+#![expect(dead_code, reason = "each test program uses a part of this")]
 
-pub mod client;
-pub mod load;
-pub mod nodes;
-pub mod ports;
-pub mod service;
+pub(crate) mod client;
+pub(crate) mod load;
+pub(crate) mod nodes;
+pub(crate) mod ports;
+pub(crate) mod service;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long any state may take to come. Generous: the machine may be busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The top of the checkout.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the checkout")
 }
 
 /// One of the programs in `fixtures/apps`.
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     root().join("fixtures/apps").join(name)
 }
 
 /// Asks again and again until the answer is `Ok`, and panics with the last `Err` if it never is.
-pub fn eventually<T, E: Debug>(what: &str, mut ask: impl FnMut() -> Result<T, E>) -> T {
+pub(crate) fn eventually<T, E: Debug>(what: &str, mut ask: impl FnMut() -> Result<T, E>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
         match ask() {
@@ -43,10 +43,10 @@ pub fn eventually<T, E: Debug>(what: &str, mut ask: impl FnMut() -> Result<T, E>
 }
 
 /// A directory of a test's own, removed with it.
-pub struct TempDir(PathBuf);
+pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
-    pub fn new(purpose: &str) -> Self {
+    pub(crate) fn new(purpose: &str) -> Self {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -56,11 +56,11 @@ impl TempDir {
         Self(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

@@ -7,10 +7,10 @@ use std::process::Command;
 use super::root;
 
 /// The majors that everything is tried on.
-pub const MAJORS: [u32; 5] = [18, 20, 22, 24, 26];
+pub(crate) const MAJORS: [u32; 5] = [18, 20, 22, 24, 26];
 
 /// The binary of one major. Installs all of them the first time.
-pub fn node(major: u32) -> PathBuf {
+pub(crate) fn node(major: u32) -> PathBuf {
     let directory = root().join("fixtures/node");
     let binary = directory.join(format!("node_modules/node{major}/bin/node"));
     if !binary.exists() {

@@ -13,7 +13,7 @@ static TAKEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
 
 /// A port for this test alone. It is claimed by an abstract socket for the life of this process, so
 /// that tests of other processes do not take it, and was free a moment ago.
-pub fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     let mut taken = TAKEN.lock().expect("no test panics here");
     let start = (std::process::id() as u16).wrapping_mul(37) % (LAST - FIRST);
     for offset in 0..LAST - FIRST {

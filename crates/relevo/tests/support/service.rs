@@ -12,10 +12,10 @@ use serde_json::Value;
 use super::{PATIENCE, TempDir, eventually, nodes};
 
 /// The binary under test.
-pub const RELEVO: &str = env!("CARGO_BIN_EXE_relevo");
+pub(crate) const RELEVO: &str = env!("CARGO_BIN_EXE_relevo");
 
 /// How a service is to be started.
-pub struct Setup {
+pub(crate) struct Setup {
     node: PathBuf,
     script: PathBuf,
     options: Vec<String>,
@@ -26,16 +26,16 @@ pub struct Setup {
 }
 
 /// A running `relevo run`. Dropping it kills it and everything it started.
-pub struct Service {
+pub(crate) struct Service {
     child: Child,
-    pub name: String,
-    pub runtime: TempDir,
+    pub(crate) name: String,
+    pub(crate) runtime: TempDir,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Setup {
     /// A service of `script` on the given Node major.
-    pub fn new(major: u32, script: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(major: u32, script: impl Into<PathBuf>) -> Self {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -51,31 +51,31 @@ impl Setup {
     }
 
     /// Options of `run`, as on a command line, parted by spaces.
-    pub fn options(mut self, options: &str) -> Self {
+    pub(crate) fn options(mut self, options: &str) -> Self {
         self.options.extend(options.split_whitespace().map(str::to_owned));
         self
     }
 
     /// Arguments of the app.
-    pub fn arg(mut self, arg: &str) -> Self {
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
         self
     }
 
     /// A variable in the environment that `relevo` itself is started with.
-    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
-        self.environment.push((name.to_owned(), value.to_string()));
+    pub(crate) fn env(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.environment.push((name.to_owned(), format!("{value}")));
         self
     }
 
     /// The directory that `relevo` is started in.
-    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+    pub(crate) fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
     /// The command line, for those who want to start it otherwise.
-    pub fn command(&self, runtime: &Path) -> Command {
+    pub(crate) fn command(&self, runtime: &Path) -> Command {
         let mut command = Command::new(RELEVO);
         command.arg("run").arg("--name").arg(&self.name).args(&self.options);
         command.arg("--").arg(&self.node).arg(&self.script).args(&self.args);
@@ -89,7 +89,7 @@ impl Setup {
     }
 
     /// Starts it and does not wait for anything.
-    pub fn spawn(self) -> Service {
+    pub(crate) fn spawn(self) -> Service {
         let runtime = TempDir::new("runtime");
         let mut command = self.command(runtime.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -101,14 +101,14 @@ impl Setup {
     }
 
     /// Starts it and waits until it is ready.
-    pub fn start(self) -> Service {
+    pub(crate) fn start(self) -> Service {
         let service = self.spawn();
         service.wait_for_line("relevo: ready");
         service
     }
 
     /// Runs it to its end.
-    pub fn run(self) -> Output {
+    pub(crate) fn run(self) -> Output {
         let runtime = TempDir::new("runtime");
         let mut child = self
             .command(runtime.path())
@@ -124,32 +124,32 @@ impl Setup {
 
 impl Service {
     /// The primary's process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Everything that was written to its stdout and stderr so far, by line.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("no collector panics").clone()
     }
 
     /// The whole log as one text, for messages of assertions.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.lines().join("\n")
     }
 
     /// How many lines have this text in them.
-    pub fn count_lines(&self, text: &str) -> usize {
+    pub(crate) fn count_lines(&self, text: &str) -> usize {
         self.lines().iter().filter(|line| line.contains(text)).count()
     }
 
     /// Waits for a line with this text.
-    pub fn wait_for_line(&self, text: &str) -> String {
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
         self.wait_for_lines(text, 1)
     }
 
     /// Waits until so many lines have this text, and returns the last of them.
-    pub fn wait_for_lines(&self, text: &str, count: usize) -> String {
+    pub(crate) fn wait_for_lines(&self, text: &str, count: usize) -> String {
         eventually(&format!("{count} lines with `{text}`"), || {
             let lines = self.lines();
             let with: Vec<&String> = lines.iter().filter(|line| line.contains(text)).collect();
@@ -160,33 +160,33 @@ impl Service {
         })
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(self.pid()), signal).expect("relevo runs");
     }
 
     /// A command about this service.
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(RELEVO);
         command.args(words).env("RELEVO_RUNTIME_DIR", self.runtime.path()).stdin(Stdio::null());
         command
     }
 
     /// `relevo VERB NAME` with more words.
-    pub fn ask(&self, verb: &str, more: &[&str]) -> Output {
+    pub(crate) fn ask(&self, verb: &str, more: &[&str]) -> Output {
         let mut words = vec![verb, self.name.as_str()];
         words.extend(more);
         self.command(&words).output().expect("relevo runs")
     }
 
     /// `relevo status --json`.
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let output = self.ask("status", &["--json"]);
         assert!(output.status.success(), "status failed: {output:?}\n{}", self.log());
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// Waits until the status is as wanted.
-    pub fn wait_for_status(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for_status(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         eventually(what, || {
             let status = self.status();
             if wanted(&status) { Ok(status) } else { Err(status.to_string()) }
@@ -194,7 +194,7 @@ impl Service {
     }
 
     /// Waits until the service is `running` and nothing of a rollout is left.
-    pub fn wait_until_calm(&self) -> Value {
+    pub(crate) fn wait_until_calm(&self) -> Value {
         self.wait_for_status("a calm service", |status| {
             let slots = status["slots"].as_array().cloned().unwrap_or_default();
             status["state"] == "running"
@@ -203,14 +203,14 @@ impl Service {
     }
 
     /// Replaces every worker and waits for it; fails the test if that is refused.
-    pub fn reload(&self) -> Value {
+    pub(crate) fn reload(&self) -> Value {
         let output = self.ask("reload", &["--json"]);
         assert!(output.status.success(), "reload failed: {output:?}\n{}", self.log());
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// The pids of all ready workers, by slot.
-    pub fn worker_pids(&self) -> Vec<u32> {
+    pub(crate) fn worker_pids(&self) -> Vec<u32> {
         let status = self.status();
         let slots = status["slots"].as_array().expect("slots");
         slots
@@ -223,19 +223,19 @@ impl Service {
     }
 
     /// Asks it to stop by SIGTERM and waits for its end.
-    pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
+    pub(crate) fn stop(mut self) -> (ExitStatus, Vec<String>) {
         self.signal(Signal::TERM);
         let status = self.wait();
         (status, self.lines())
     }
 
     /// Waits for its end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.child)
     }
 
     /// How it ended, if it has.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("our child")
     }
 }
@@ -259,12 +259,12 @@ impl Drop for Service {
 }
 
 /// Whether there is such a process (a zombie counts as one).
-pub fn is_alive(number: u32) -> bool {
+pub(crate) fn is_alive(number: u32) -> bool {
     test_kill_process(pid(number)).is_ok()
 }
 
 /// Sends a signal to a process that the test knows.
-pub fn signal_process(number: u32, signal: Signal) {
+pub(crate) fn signal_process(number: u32, signal: Signal) {
     let _ = kill_process(pid(number), signal);
 }
 
@@ -273,7 +273,7 @@ fn pid(number: u32) -> Pid {
 }
 
 /// Waits for a child, and kills it when that takes too long.
-pub fn wait_for_exit(child: &mut Child) -> ExitStatus {
+pub(crate) fn wait_for_exit(child: &mut Child) -> ExitStatus {
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(status) = child.try_wait().expect("our child") {

@@ -63,3 +63,31 @@ fn one_that_asks_as_the_stop_begins_to_drain_is_let_go_not_disconnected() {
     s.now = s.now + secs(2);
     check(&s.asks_to_leave(1), "close 1/0\nallow 1 to leave\neligible 1 for 1 off");
 }
+
+#[test]
+fn one_whose_channel_ends_while_it_waits_is_ended_without_a_word() {
+    let mut s = Service::running(spec(1));
+    let _spawn = s.asks_to_leave(1);
+    check(&s.channel_ends(1), "accept 1/0");
+    check(&s.after(secs(1)), "signal 1");
+    // It did what it said: that is no failure.
+    check(&s.exits(1, code(0)), "");
+    assert_eq!(s.supervisor.view().slots()[0].restarts, 0);
+}
+
+#[test]
+fn one_that_exits_while_it_waits_has_left() {
+    let mut s = Service::running(spec(1));
+    let _spawn = s.asks_to_leave(1);
+    check(&s.exits(1, code(0)), "accept 1/0");
+    check(&s.after(secs(5)), "");
+}
+
+#[test]
+fn one_that_leaves_again_and_again_is_replaced_more_and_more_slowly() {
+    let mut s = Service::running(spec(1));
+    check(&s.asks_to_leave(1), "spawn 2 in slot 0 of generation 1\neligible 1 for 1 off");
+    let _ready = s.ready(2);
+    check(&s.asks_to_leave(2), "eligible 2 for 1 off");
+    assert!(s.due_in() > Some(secs(0)));
+}

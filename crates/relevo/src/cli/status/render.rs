@@ -223,8 +223,10 @@ fn ended(rollout: &Rollout, outcome: Outcome, colour: bool) -> String {
     let mut text = Cell::in_mood(word, mood).render(colour);
     match (rollout.slot, rollout.of) {
         (Some(slot), of) => text.push_str(&format!(" at {}", place(slot, of))),
-        (None, Some(of)) => text.push_str(&format!(" on {}", counted(of.into(), "slot"))),
-        (None, None) => {}
+        (None, Some(of)) if outcome == Outcome::Succeeded => {
+            text.push_str(&format!(" on {}", counted(of.into(), "slot")));
+        }
+        (None, _) => {}
     }
     text.extend(rollout.duration_ms.map(|ms| format!(" in {}", took(ms))));
     text

@@ -109,11 +109,6 @@ impl Hub {
         self.dealer.deadline()
     }
 
-    /// How many connections the primary holds.
-    pub(crate) fn held(&self) -> usize {
-        self.dealer.held()
-    }
-
     /// The inodes of all sockets that are ours.
     pub(crate) fn inodes(&self) -> Vec<u64> {
         self.members.values().filter_map(MemberSocket::inode).collect()
@@ -318,7 +313,7 @@ impl Hub {
                 };
                 self.deal(now, DealerEvent::NotTaken { connection, why });
             }
-            Happened::Agent(said) => self.agent_said(worker, said),
+            Happened::Agent(said) => self.agent_said(worker, &said),
         }
     }
 
@@ -364,11 +359,11 @@ impl Hub {
         }
     }
 
-    fn agent_said(&mut self, worker: WorkerId, said: FromAgent) {
+    fn agent_said(&mut self, worker: WorkerId, said: &FromAgent) {
         let event = match said {
             FromAgent::Hello { .. } => Event::AgentArrived { worker },
             FromAgent::Stopped => Event::StoppedAccepting { worker },
-            FromAgent::Left(left) => Event::WorkLeft { worker, left: count(left) },
+            FromAgent::Left(left) => Event::WorkLeft { worker, left: count(*left) },
             FromAgent::Drained => Event::Drained { worker },
             FromAgent::Unknown => return,
         };

@@ -50,7 +50,7 @@ mod tests {
         let mut got = Vec::new();
         for chunk in chunks {
             lines.push(chunk.as_bytes(), |line| {
-                got.push(String::from_utf8_lossy(line).into_owned())
+                got.push(String::from_utf8_lossy(line).into_owned());
             });
         }
         lines.finish(|line| got.push(String::from_utf8_lossy(line).into_owned()));

@@ -1,0 +1,245 @@
+//! The tests themselves are tested: each of these mistakes, made in a copy of this crate, must be
+//! noticed. It takes some minutes, so it runs only when asked for:
+//!
+//! ```text
+//! cargo test -p relevo-core --test mutations -- --ignored --nocapture
+//! ```
+//!
+//! A mistake whose place is not found exactly once fails too: the list below follows the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+struct Mutation {
+    /// What goes wrong.
+    mistake: &'static str,
+    file: &'static str,
+    /// What is there, and what stands there instead.
+    from: &'static str,
+    to: &'static str,
+}
+
+const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        mistake: "a refused connection is not dealt again",
+        file: "dealer.rs",
+        from: "// Before those that came later.\n        self.waiting.push_front(connection);",
+        to: "",
+    },
+    Mutation {
+        mistake: "a dead worker's connections are not dealt again",
+        file: "dealer.rs",
+        from: "self.waiting.push_front(*connection);",
+        to: "let _ = connection;",
+    },
+    Mutation {
+        mistake: "a worker gets any number of connections at once",
+        file: "dealer.rs",
+        from: "hand.in_flight < WINDOW",
+        to: "hand.in_flight < usize::MAX",
+    },
+    Mutation {
+        mistake: "what comes back for a closed listener waits for ever",
+        file: "dealer.rs",
+        from: "self.closed.insert(member.listener);",
+        to: "",
+    },
+    Mutation {
+        mistake: "the old worker drains before the new one is ready",
+        file: "supervisor/rollouts.rs",
+        from: "self.report_progress(slot, Step::Started(id));",
+        to: "if let Some(old) = self.slot_mut(slot).current.take() { self.retire(old); }",
+    },
+    Mutation {
+        mistake: "a worker is told to disconnect twice",
+        file: "supervisor/lifecycle.rs",
+        from: "Stage::Draining(drain) => drain.disconnect == Disconnect::Sent,",
+        to: "Stage::Draining(_) => false,",
+    },
+    Mutation {
+        mistake: "a slot is not covered after a crash",
+        file: "supervisor/listeners.rs",
+        from: "(Arrangement::Group, Seat::Slot(slot)) => {",
+        to: "(Arrangement::Group, Seat::Slot(slot)) if self.slot(slot).serves.contains(&id) => false,
+             (Arrangement::Group, Seat::Slot(slot)) => {",
+    },
+    Mutation {
+        mistake: "a slot is not covered after its worker has stopped accepting",
+        file: "worker.rs",
+        from: "self.channel_ended.is_none() && !self.stopped_accepting",
+        to: "self.channel_ended.is_none()",
+    },
+    Mutation {
+        mistake: "who joined a reload gets no reply",
+        file: "supervisor/record.rs",
+        from: "self.reload_waiters.extend(request);",
+        to: "if self.rollout.is_none() { self.reload_waiters.extend(request); }",
+    },
+    Mutation {
+        mistake: "a joined reload waits for an event that may not come",
+        file: "supervisor/reconcile.rs",
+        from: "if self.actions.len() == before {",
+        to: "if self.actions.len() >= before {",
+    },
+    Mutation {
+        mistake: "the delays between crashes never grow",
+        file: "backoff.rs",
+        from: "self.in_a_row = self.in_a_row.saturating_add(1);",
+        to: "self.in_a_row = 1;",
+    },
+    Mutation {
+        mistake: "a stop closes the sockets before their queues are empty",
+        file: "supervisor/stop.rs",
+        from: "self.act(Action::EmptyQueues);",
+        to: "self.close_all_sockets(); self.act(Action::EmptyQueues);",
+    },
+    Mutation {
+        mistake: "a stop gives up before it has killed",
+        file: "supervisor/stop.rs",
+        from: "stop.give_up_at = stop.give_up_at.max(until);",
+        to: "let _ = (stop, until);",
+    },
+    Mutation {
+        mistake: "a listener closes while a slot serves it",
+        file: "supervisor/listeners.rs",
+        from: "!served && !held",
+        to: "!held || (served && false)",
+    },
+    Mutation {
+        mistake: "a failed rollout goes on to the next slot",
+        file: "supervisor/rollouts.rs",
+        from: "self.end_rollout(Outcome::Failed { worker: id, failure: failure.clone() });",
+        to: "match &mut self.rollout {
+                 Some(rollout) if rollout.slot.0 + 1 < self.spec.slots => {
+                     rollout.slot = Slot(rollout.slot.0 + 1);
+                     rollout.phase = Phase::Waiting { told: false };
+                 }
+                 _ => self.end_rollout(Outcome::Failed { worker: id, failure: failure.clone() }),
+             }",
+    },
+    Mutation {
+        mistake: "a new worker is ready with less than its predecessor listened on",
+        file: "supervisor/lifecycle.rs",
+        from: "self.missing_listeners(worker).next().is_none()",
+        to: "true",
+    },
+    Mutation {
+        mistake: "a rollout does not wait for the old worker's requests",
+        file: "worker.rs",
+        from: "!quiet && now < drain.deadline",
+        to: "!quiet && now < drain.deadline && self.left.is_none()",
+    },
+    Mutation {
+        mistake: "a worker on its way out is answered",
+        file: "worker.rs",
+        from: "self.is_wanted() && self.channel_ended.is_none()",
+        to: "true",
+    },
+    Mutation {
+        mistake: "a question told twice is answered twice",
+        file: "supervisor/listeners.rs",
+        from: "if worker.last_query >= Some(query) {",
+        to: "if worker.last_query > Some(query) {",
+    },
+];
+
+#[test]
+#[ignore = "takes some minutes"]
+fn every_mistake_is_noticed() {
+    let copy = Copy::new();
+    let noticed = copy.failing_tests();
+    assert!(noticed.is_empty(), "without a mistake: {noticed:?}");
+    let mut unnoticed = Vec::new();
+    for mutation in MUTATIONS {
+        let right = copy.make(mutation);
+        let noticed = copy.failing_tests();
+        fs::write(copy.file(mutation), right).expect("the copy can be written");
+        println!("{}: {} tests, {}", mutation.mistake, noticed.len(), noticed.join(", "));
+        if noticed.is_empty() {
+            unnoticed.push(mutation.mistake);
+        }
+    }
+    assert!(unnoticed.is_empty(), "{unnoticed:#?}");
+}
+
+/// A copy of this crate in a workspace of its own.
+struct Copy {
+    root: PathBuf,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mutations");
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let workspace = own.join("../..");
+        let of_crate = root.join("crates/relevo-core");
+        let _absent = fs::remove_dir_all(&of_crate);
+        copy_all(&own.join("src"), &of_crate.join("src"));
+        copy_all(&own.join("tests/simulation"), &of_crate.join("tests/simulation"));
+        copy(&own.join("Cargo.toml"), &of_crate.join("Cargo.toml"));
+        for file in ["Cargo.toml", "Cargo.lock"] {
+            copy(&workspace.join(file), &root.join(file));
+        }
+        Self { root }
+    }
+
+    fn file(&self, mutation: &Mutation) -> PathBuf {
+        self.root.join("crates/relevo-core/src").join(mutation.file)
+    }
+
+    /// Makes the mistake, and gives what stood in the file before.
+    fn make(&self, mutation: &Mutation) -> String {
+        let right = fs::read_to_string(self.file(mutation)).expect("the mistake's file exists");
+        let places = right.matches(mutation.from).count();
+        assert_eq!(places, 1, "{}: {} is there {places} times", mutation.mistake, mutation.from);
+        let wrong = right.replace(mutation.from, mutation.to);
+        fs::write(self.file(mutation), wrong).expect("the copy can be written");
+        right
+    }
+
+    /// The tests that notice something. What does not compile proves nothing, and panics here.
+    fn failing_tests(&self) -> Vec<String> {
+        let compiled = self.cargo(&["--no-run"]);
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        let run = self.cargo(&["--no-fail-fast"]);
+        let output = String::from_utf8_lossy(&run.stdout);
+        let failed = output
+            .lines()
+            .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        assert_eq!(run.status.success(), failed.is_empty(), "{output}");
+        failed
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> std::process::Output {
+        // A mistake may also make something go on for ever.
+        Command::new("timeout")
+            .args(["300", env!("CARGO"), "test", "--offline", "--lib", "--test", "simulation"])
+            .args(arguments)
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", self.root.join("target"))
+            .env("RUST_BACKTRACE", "0")
+            .output()
+            .expect("cargo runs")
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("the crate can be read") {
+        let entry = entry.expect("the crate can be read");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("a file has a type").is_dir() {
+            copy_all(&entry.path(), &to);
+        } else {
+            copy(&entry.path(), &to);
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let directory = to.parent().expect("a file is in a directory");
+    fs::create_dir_all(directory).expect("the copy can be written");
+    fs::copy(from, to).expect("the copy can be written");
+}
