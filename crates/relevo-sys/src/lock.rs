@@ -5,7 +5,7 @@
 //! have the user in it, and a holder of another user is a squatter.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::connect;
@@ -14,6 +14,7 @@ use crate::listen::abstract_listener;
 use crate::listen::{abstract_address, stream_socket};
 use crate::peer::peer_credentials;
 use crate::proc;
+use crate::socket::accept;
 
 /// Nobody accepts what waits; this many may ask who holds the lock before `/proc` has to tell.
 const BACKLOG: u32 = 16;
@@ -25,6 +26,16 @@ pub struct LockGuard {
 }
 
 impl LockGuard {
+    /// Readable when somebody asks who holds the lock.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Takes those who asked out of the queue: they have their answer, and the queue is short.
+    pub fn answer(&self) {
+        while let Ok(Some(_asked)) = accept(&self.socket) {}
+    }
+
     /// The socket, to carry the lock over an `execve(2)`.
     pub fn into_descriptor(self) -> OwnedFd {
         self.socket

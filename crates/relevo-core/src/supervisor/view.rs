@@ -126,7 +126,7 @@ pub struct RolloutView {
     pub outcome: Option<Outcome>,
     /// Where it is; `None` when it is over.
     pub phase: Option<RolloutPhase>,
-    /// In which slot; `None` when it is over.
+    /// In which slot; once it is over, the one where it failed, if it did.
     pub slot: Option<Slot>,
     /// How many slots there are.
     pub of: u32,
@@ -134,6 +134,22 @@ pub struct RolloutView {
     pub duration: Duration,
     /// What was cut short at the drain's deadline.
     pub cut: Left,
+}
+
+impl From<&RolloutReport> for RolloutView {
+    fn from(report: &RolloutReport) -> Self {
+        let failed = matches!(report.outcome, Outcome::Failed { .. });
+        Self {
+            generation: report.generation,
+            outcome: Some(report.outcome.clone()),
+            phase: None,
+            // Slots are replaced in order, so it failed in the one after those that were.
+            slot: failed.then_some(Slot(report.replaced)),
+            of: report.of,
+            duration: report.duration,
+            cut: report.cut,
+        }
+    }
 }
 
 impl Supervisor {
@@ -204,15 +220,7 @@ impl<'a> View<'a> {
                 cut: rollout.cut,
             });
         }
-        self.0.last_rollout.as_ref().map(|report| RolloutView {
-            generation: report.generation,
-            outcome: Some(report.outcome.clone()),
-            phase: None,
-            slot: None,
-            of,
-            duration: report.duration,
-            cut: report.cut,
-        })
+        self.0.last_rollout.as_ref().map(RolloutView::from)
     }
 
     fn slot(&self, slot: Slot) -> SlotView {

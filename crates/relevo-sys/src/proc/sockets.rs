@@ -1,6 +1,8 @@
 //! The sockets that are open for others to reach: `/proc/<pid>/net` joined with `/proc/<pid>/fd`.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -8,8 +10,7 @@ use rustix::process::Pid;
 
 use super::read_bounded;
 
-/// How much of one table is read. TCP sockets that listen come first in theirs, so thousands of
-/// connections do not hide them.
+/// How much of one table is read.
 const TABLE_LIMIT_BYTES: u64 = 4 << 20;
 
 /// How many descriptors of one process are looked at.
@@ -56,13 +57,32 @@ pub(super) fn all_listeners(net: &Path) -> Vec<OpenListener> {
     let table = |name: &str| read_bounded(net.join(name), TABLE_LIMIT_BYTES).unwrap_or_default();
     let mut found = Vec::new();
     for name in ["tcp", "tcp6"] {
-        found.extend(parse_inet(&table(name), TCP_LISTEN, OpenAddress::Tcp));
+        let listening = head_of_tcp(&net.join(name)).unwrap_or_default();
+        found.extend(parse_inet(&listening, TCP_LISTEN, OpenAddress::Tcp));
     }
     for name in ["udp", "udp6"] {
         found.extend(parse_inet(&table(name), UDP_UNCONNECTED, OpenAddress::Udp));
     }
     found.extend(parse_unix(&table("unix")));
     found
+}
+
+/// The part of a TCP table that tells of sockets that listen. They come first in it (`tcp_seq_start`
+/// of the kernel's `net/ipv4/tcp_ipv4.c`), and what follows can be tens of thousands of lines.
+fn head_of_tcp(path: &Path) -> Option<String> {
+    let mut reader = BufReader::new(File::open(path).ok()?.take(TABLE_LIMIT_BYTES));
+    let mut head = String::new();
+    let mut heading = true;
+    loop {
+        let before = head.len();
+        let is_end = reader.read_line(&mut head).ok()? == 0;
+        let state = head[before..].split_ascii_whitespace().nth(3);
+        if is_end || (!heading && state != Some(TCP_LISTEN)) {
+            head.truncate(before);
+            return Some(head);
+        }
+        heading = false;
+    }
 }
 
 /// The inodes of the sockets that a process has open, given its directory.

@@ -78,7 +78,7 @@ pub(crate) struct Primary {
     releases: BTreeMap<Generation, PathBuf>,
     exit: Option<u8>,
     /// Says to everybody that a service of this name runs, and dies with us.
-    _lock: LockGuard,
+    lock: LockGuard,
 }
 
 impl Primary {
@@ -146,6 +146,8 @@ impl Primary {
         match token {
             Token::Signals => self.on_signals(),
             Token::ControlListener => self.control.accept(),
+            // That we were found is the whole answer; who asked must not wait in the queue for ever.
+            Token::Lock => self.lock.answer(),
             Token::Client(client) => {
                 if ready.writable {
                     let wishes = self.control.write(client);

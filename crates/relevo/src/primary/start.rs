@@ -122,7 +122,7 @@ impl Primary {
             releases: BTreeMap::new(),
             exit: None,
             name: service.name,
-            _lock: lock,
+            lock,
         };
         primary.settle_in(wants_agent)?;
         Ok(primary)

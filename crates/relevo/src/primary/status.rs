@@ -155,15 +155,7 @@ fn listeners(view: &View<'_>, around: &Surroundings<'_>) -> Vec<wire::Listener> 
 
 /// A rollout that is over.
 pub(crate) fn of_report(report: &RolloutReport) -> wire::Rollout {
-    rollout(&RolloutView {
-        generation: report.generation,
-        outcome: Some(report.outcome.clone()),
-        phase: None,
-        slot: None,
-        of: report.of,
-        duration: report.duration,
-        cut: report.cut,
-    })
+    rollout(&RolloutView::from(report))
 }
 
 /// A rollout, in progress or over.

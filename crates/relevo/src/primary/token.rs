@@ -9,6 +9,8 @@ use super::output::Stream;
 pub(crate) enum Token {
     Signals,
     ControlListener,
+    /// Somebody asks who holds the service's name.
+    Lock,
     Client(u32),
     Channel(WorkerId),
     /// The worker's process: its pidfd.
@@ -34,6 +36,7 @@ impl Token {
             Self::Output(worker, Stream::Out) => (6, worker.0),
             Self::Output(worker, Stream::Err) => (7, worker.0),
             Self::Member(member) => (8, pack_member(member)),
+            Self::Lock => (9, 0),
         };
         (kind << KIND_SHIFT) | (payload & PAYLOAD)
     }
@@ -52,6 +55,7 @@ impl Token {
             6 => Self::Output(worker, Stream::Out),
             7 => Self::Output(worker, Stream::Err),
             8 => Self::Member(unpack_member(payload)?),
+            9 => Self::Lock,
             _ => return None,
         })
     }
@@ -86,6 +90,7 @@ mod tests {
         for token in [
             Token::Signals,
             Token::ControlListener,
+            Token::Lock,
             Token::Client(u32::MAX),
             Token::Channel(worker),
             Token::Process(worker),
