@@ -23,6 +23,7 @@ pub(crate) struct SlotState {
     pub(crate) failed_once: bool,
     /// How many workers failed here.
     pub(crate) restarts: u64,
+    /// The last end of a worker here that nobody had asked for.
     pub(crate) last_exit: Option<(Time, Exit)>,
 }
 

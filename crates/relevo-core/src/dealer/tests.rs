@@ -329,3 +329,31 @@ fn there_is_nothing_to_empty_where_nobody_is_left_to_have_it() {
     check(&t.empty(&[front(1)]), "try 1/all");
     check(&t.gone(1), "watch 1/all off\nqueues emptied");
 }
+
+#[test]
+fn when_the_system_cannot_accept_nothing_is_looked_for_for_a_moment() {
+    let mut t = Table::with([1]);
+    check(&t.readable(), "try 1/all");
+    check(&t.happens(DealerEvent::AcceptFailed { member: front(1) }), "watch 1/all off");
+    check(&t.readable(), "");
+    assert_eq!(t.dealer.deadline(), Some(Time::default() + MS(100)));
+    check(&t.after(MS(100)), "watch 1/all");
+    assert_eq!(t.dealer.deadline(), None);
+}
+
+#[test]
+fn what_is_held_is_dealt_while_nothing_is_accepted() {
+    let mut t = Table::with([1, 2]);
+    assert_eq!(t.deal(1..=1), [1]);
+    let _pause = t.happens(DealerEvent::AcceptFailed { member: front(1) });
+    check(&t.not_taken(1, NotTaken::Refused), "give 1 to 2 for 1");
+}
+
+#[test]
+fn emptying_goes_on_when_the_system_can_accept_again() {
+    let mut t = Table::with([1]);
+    check(&t.empty(&[seat(0)]), "try 1/0");
+    check(&t.happens(DealerEvent::AcceptFailed { member: seat(0) }), "watch 1/all off");
+    check(&t.after(MS(100)), "watch 1/all\ntry 1/0");
+    check(&t.nothing_there(seat(0)), "queues emptied");
+}

@@ -67,8 +67,8 @@ impl Supervisor {
     fn exited(&mut self, id: WorkerId, exit: Exit) {
         let Some(worker) = self.workers.get(&id) else { return };
         let (slot, wanted) = (worker.slot, worker.is_wanted());
-        self.slot_mut(slot).last_exit = Some((self.now, exit));
         if wanted {
+            self.slot_mut(slot).last_exit = Some((self.now, exit));
             let worker = &self.workers[&id];
             let was_ready = worker.ready_at.is_some();
             let asked_to_listen = !worker.doors.is_empty();

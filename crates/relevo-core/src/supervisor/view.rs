@@ -75,7 +75,7 @@ pub struct SlotView {
     pub restarts: u64,
     /// In how long the next worker is started.
     pub next_try: Option<Duration>,
-    /// How long ago the last process ended here, and how.
+    /// How long ago a worker last ended here although nobody had asked for it, and how.
     pub last_exit: Option<(Duration, Exit)>,
     /// Its workers, oldest first.
     pub workers: Vec<WorkerView>,

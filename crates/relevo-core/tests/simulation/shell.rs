@@ -268,6 +268,11 @@ impl World {
     }
 
     fn tries(&mut self, member: Member) {
+        if self.unkind && self.random.percent(2) {
+            self.tally.accepts_failed += 1;
+            self.deal(DealerEvent::AcceptFailed { member });
+            return self.readable(member);
+        }
         let event = match self.books.primary_accepts(member) {
             Some(connection) => DealerEvent::Accepted { connection, member },
             None => DealerEvent::NothingThere { member },

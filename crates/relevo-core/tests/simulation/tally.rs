@@ -53,6 +53,7 @@ tally! {
     stopped_at_once,
     connections,
     accepted_by_workers,
+    accepts_failed,
     dealt,
     dealt_again,
     served,
