@@ -1,8 +1,8 @@
 //! The tests themselves are tested: each of these mistakes, made in a copy of this crate, must be
-//! noticed. It takes some minutes, so it runs only when asked for:
+//! noticed. It takes a minute or two. To see which tests notice which mistake:
 //!
 //! ```text
-//! cargo test -p relevo-core --test mutations -- --ignored --nocapture
+//! cargo test -p relevo-core --test mutations -- --nocapture
 //! ```
 //!
 //! A mistake whose place is not found exactly once fails too: the list below follows the code.
@@ -145,7 +145,6 @@ const MUTATIONS: &[Mutation] = &[
 ];
 
 #[test]
-#[ignore = "takes some minutes"]
 fn every_mistake_is_noticed() {
     let copy = Copy::new();
     let noticed = copy.failing_tests();
