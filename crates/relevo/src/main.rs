@@ -10,5 +10,12 @@ mod runtime_dir;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(report_bug));
     cli::main()
+}
+
+/// A panic is a bug: it is said so, with what is needed to find it, and has an exit code of its own.
+fn report_bug(panic: &std::panic::PanicHookInfo<'_>) {
+    eprintln!("relevo: bug in Relevo {}, please report it: {panic}", env!("CARGO_PKG_VERSION"));
+    std::process::exit(relevo_wire::ExitCode::Bug.code().into());
 }
