@@ -138,3 +138,34 @@ test('unknown acts are ignored', async (t) => {
   app.send('go');
   await app.message('alive');
 });
+
+for (const [what, extension, source] of [
+  ['isPrimary', '.cjs', `const c = require('cluster'); if (c.isPrimary) c.fork();`],
+  ['isMaster, taken apart', '.cjs', `const { isMaster, fork } = require('node:cluster'); if (isMaster) fork();`],
+  ['an ES module', '.mjs', `import cluster from 'node:cluster'; if (cluster.isPrimary) cluster.fork();`],
+]) {
+  test(`an app that forks for itself: ${what}`, async (t) => {
+    const app = App.start(t, `${source}\nsay('end');`, { extension });
+    await app.message('end');
+    const told = app.acts.filter(({ act }) => act === 'primary_branch');
+    assert.deepStrictEqual(told.map(({ file }) => file), [require('path').join(app.directory, `app${extension}`)]);
+  });
+}
+
+test('an app that only asks whether it is the primary', async (t) => {
+  const app = App.start(t, `
+    const cluster = require('cluster');
+    for (let n = 0; n < 200; n++) if (cluster.isPrimary || cluster.isMaster) throw new Error('no');
+    const plain = { value: false, writable: true, enumerable: true, configurable: true };
+    say({ names: Object.keys(cluster).sort(), same: [
+      Object.getOwnPropertyDescriptor(cluster, 'isPrimary'),
+      Object.getOwnPropertyDescriptor(cluster, 'isMaster'),
+    ].every((own) => require('util').isDeepStrictEqual(own, plain)) });
+    cluster.isPrimary = 'set';
+    say(cluster.isPrimary);
+  `);
+  await app.message('set');
+  assert.strictEqual(app.messages[0].same, true);
+  assert.ok(app.messages[0].names.includes('isPrimary'));
+  assert.deepStrictEqual(app.acts.filter(({ act }) => act === 'primary_branch'), []);
+});

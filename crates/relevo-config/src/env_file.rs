@@ -40,6 +40,38 @@ pub fn parse(text: &[u8]) -> Result<Vec<(String, String)>, Diagnostics> {
     Parser::new(text).run()
 }
 
+/// The text with its values made unreadable, to show a fault in: names, quotes, `=`, `#` and white
+/// space stay, and every character keeps its place.
+///
+/// A line without a name before its `=` may be the rest of a value, and is masked as a whole.
+pub fn masked(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (name, rest) = match line.split_once('=') {
+            // A name before nothing but `=` may be the last line of something in base64.
+            Some((name, value)) if is_name(name) && !value.trim().trim_matches('=').is_empty() => {
+                line.split_at(name.len())
+            }
+            Some(_) | None => ("", line),
+        };
+        out.push_str(name);
+        out.extend(rest.chars().map(|c| match c {
+            '=' | '#' | '"' | '\'' | '`' => c,
+            c if c.is_whitespace() => c,
+            _ => '*',
+        }));
+    }
+    out.into_bytes()
+}
+
+/// Whether this can stand before the `=`, and is not the tail of something longer.
+fn is_name(text: &str) -> bool {
+    let text = text.trim();
+    let name = text.strip_prefix("export ").map_or(text, str::trim_start);
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 fn alone(line: usize, column: usize, message: &str, help: &str) -> Diagnostics {
     let mut diagnostics = Diagnostics::default();
     let (message, help) = (message.to_owned(), Some(help.to_owned()));
@@ -344,6 +376,15 @@ mod tests {
                 assert!(faults.shown().len() <= Diagnostics::MAX_SHOWN);
             }
         }
+    }
+
+    #[test]
+    fn masked_text_keeps_its_places_and_no_value() {
+        let text = "export TOKEN = \"s3cr#ét\" x # c\r\nPASSWORD s3cret\nX='a\nb c+d==\nQQ==\n'\nOK=1";
+        let expected =
+            "export TOKEN = \"****#**\" * # *\r\n******** ******\nX='*\n* ***==\n**==\n'\nOK=*";
+        assert_eq!(String::from_utf8(masked(text.as_bytes())).unwrap(), expected);
+        assert_eq!(masked(b"A=\xff\xfe"), b"A=**");
     }
 
     #[test]

@@ -23,6 +23,15 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
+    /// Reads a span that has to last: for waits which, at zero, nothing could pass.
+    pub fn parse_positive(text: &str) -> Result<Self, InvalidValue> {
+        let span: Self = text.parse()?;
+        if span.0.is_zero() {
+            return Err(InvalidValue::new(text, "leaves no time at all", "give some, as in `30s`"));
+        }
+        Ok(span)
+    }
+
     /// The span as a duration.
     pub const fn duration(self) -> Duration {
         self.0
@@ -167,6 +176,13 @@ mod tests {
             assert_eq!(span.duration(), Duration::from_millis(milliseconds), "{text}");
             assert_eq!(span.to_string(), written);
         }
+    }
+
+    #[test]
+    fn where_nothing_would_pass_zero_is_refused() {
+        assert_eq!(Span::parse_positive("1ms").unwrap().duration(), Duration::from_millis(1));
+        let error = Span::parse_positive("0s").unwrap_err().to_string();
+        assert_eq!(error, "`0s` leaves no time at all: give some, as in `30s`");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::violation::Violation;
 /// The longest string of the agent that is taken, in bytes.
 pub const MAX_AGENT_TEXT: usize = 64;
 
+/// The longest path of the agent's that is taken, in bytes: Linux's `PATH_MAX`.
+pub const MAX_AGENT_PATH: usize = 4096;
+
 /// The version of these messages.
 const VERSION: &str = "1";
 
@@ -28,6 +31,11 @@ pub enum FromAgent {
     Left(Left),
     /// Nothing is open any more.
     Drained,
+    /// A file of the app's asks whether it runs in the cluster's primary, and would fork there.
+    PrimaryBranch {
+        /// Its path.
+        file: String,
+    },
     /// A newer agent's word, or no agent at all.
     Unknown,
 }
@@ -78,6 +86,11 @@ struct Hello {
 }
 
 #[derive(Deserialize)]
+struct PrimaryBranch {
+    file: String,
+}
+
+#[derive(Deserialize)]
 struct Kinds {
     kinds: Left,
 }
@@ -97,6 +110,11 @@ pub(crate) fn parse(line: &str) -> Result<FromAgent, Violation> {
         Some("stopped") => Ok(FromAgent::Stopped),
         Some("left") => Ok(FromAgent::Left(read::<Kinds>("left", line)?.kinds)),
         Some("drained") => Ok(FromAgent::Drained),
+        Some("primary_branch") => {
+            let PrimaryBranch { file } = read("primary_branch", line)?;
+            let fits = file.len() <= MAX_AGENT_PATH;
+            Ok(if fits { FromAgent::PrimaryBranch { file } } else { FromAgent::Unknown })
+        }
         Some(_) | None => Ok(FromAgent::Unknown),
     }
 }
@@ -134,6 +152,10 @@ mod tests {
             }),
         );
         check(r#"{"cmd":"NODE_RELEVO","v":1,"act":"drained"}"#, FromAgent::Drained);
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"primary_branch","file":"/srv/app.js"}"#,
+            FromAgent::PrimaryBranch { file: "/srv/app.js".to_owned() },
+        );
     }
 
     #[test]

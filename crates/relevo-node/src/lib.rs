@@ -35,7 +35,7 @@ pub use violation::Violation;
 /// The bounds on what one worker can make its primary keep.
 pub mod limits {
     pub use crate::address::MAX_ADDRESS;
-    pub use crate::agent::MAX_AGENT_TEXT;
+    pub use crate::agent::{MAX_AGENT_PATH, MAX_AGENT_TEXT};
     pub use crate::channel::{MAX_KEYS, MAX_QUEUED, MAX_UNACKNOWLEDGED, MAX_UNANSWERED};
     pub use crate::decode::{MAX_DESCRIPTORS, MAX_LINE, MAX_SKIPPED};
     pub use crate::line::{MAX_DATA, MAX_DEPTH, MAX_KEY};

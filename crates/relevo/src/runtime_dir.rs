@@ -54,15 +54,26 @@ pub(crate) fn candidates() -> Vec<PathBuf> {
     all
 }
 
-/// Makes the first candidate, with a directory for the service in it; both are ours alone.
+/// Makes a directory for the service in the first candidate that can be written to; both are ours
+/// alone. Where `RELEVO_RUNTIME_DIR` names a place, only that will do: `XDG_RUNTIME_DIR` is often left
+/// over from another user (`su`), but this was meant.
 pub(crate) fn create(service: &str) -> Result<PathBuf, RuntimeDirError> {
-    let Some(base) = candidates().into_iter().next() else {
-        unreachable!("there is always a place in /tmp");
-    };
-    create_private(&base)?;
-    let dir = base.join(service);
-    create_private(&dir)?;
-    Ok(dir)
+    let mut places = candidates();
+    if std::env::var_os("RELEVO_RUNTIME_DIR").is_some_and(|value| !value.is_empty()) {
+        places.truncate(1);
+    }
+    let mut unusable = None;
+    for base in places {
+        let dir = base.join(service);
+        match create_private(&base).and_then(|()| create_private(&dir)) {
+            Ok(()) => return Ok(dir),
+            Err(error @ RuntimeDirError::Unusable { .. }) => {
+                unusable.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(unusable.unwrap_or_else(|| unreachable!("there is always a place in /tmp")))
 }
 
 /// A directory with mode 0700 that belongs to us.

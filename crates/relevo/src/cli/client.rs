@@ -255,8 +255,9 @@ impl ClientError {
             }
             Self::NoSocket => {
                 let text = format!(
-                    "{self} in {}; if it was started with RELEVO_RUNTIME_DIR, set that here, too",
-                    services::list(&services::places())
+                    "{self} in {}; if it was started with RELEVO_RUNTIME_DIR, set that here, too{}",
+                    services::list(&services::places()),
+                    service.pid().map(removed).unwrap_or_default()
                 );
                 unreachable(text, service).with_detail(services::passed_over())
             }
@@ -288,6 +289,11 @@ pub(crate) fn introduce(service: &Service) -> String {
         Some(pid) => format!("the primary of `{}` (pid {pid})", service.name),
         None => format!("the primary of `{}`", service.name),
     }
+}
+
+/// What to do where it was removed: with its next worker a primary makes it anew.
+fn removed(pid: u32) -> String {
+    format!("; if its directory was removed, `kill -USR2 {pid}` brings it back, with a reload")
 }
 
 /// Connects. A primary that accepts nobody has a full queue in the end, and who connects then waits

@@ -11,7 +11,7 @@ use relevo_config::{
     type_stripping_flag,
 };
 
-use super::Failure;
+use super::{Failure, error_text};
 
 /// The largest package.json that is read, in bytes.
 const MAX_PACKAGE: u64 = 1024 * 1024;
@@ -93,11 +93,12 @@ fn find_script(directory: &Path, given: &str) -> Result<PathBuf, Failure> {
 /// What node would make of the file. Where the user named node, any name will do.
 fn classify(script: &Path, node_was_named: bool) -> Result<Script, Failure> {
     let mut head = vec![0; Script::HEAD_BYTES];
-    let mut file = fs::File::open(script)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", script.display())))?;
-    let read = file
-        .read(&mut head)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", script.display())))?;
+    let unreadable = |error: std::io::Error| {
+        let (shown, why) = (script.display(), error_text(&error));
+        Failure::usage(format!("{shown} cannot be read: {why}: let this user read it"))
+    };
+    let mut file = fs::File::open(script).map_err(unreadable)?;
+    let read = file.read(&mut head).map_err(unreadable)?;
     match Script::classify(&script.display().to_string(), &head[..read]) {
         Ok(kind) => Ok(kind),
         Err(_) if node_was_named => Ok(Script { typescript: false, flags: Vec::new() }),

@@ -9,6 +9,7 @@ mod run;
 mod services;
 mod status;
 mod stop;
+mod usage;
 
 use std::ffi::OsString;
 use std::process;
@@ -68,8 +69,10 @@ pub(crate) fn main() -> process::ExitCode {
     let words = run::options_first(std::env::args_os().collect());
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        // Help and version are no errors; the rest is wrong usage, exit 2, which is clap's own code.
-        Err(error) => error.exit(),
+        Err(error) => match usage::failure(&error) {
+            Some(failure) => return report(&failure),
+            None => error.exit(),
+        },
     };
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
@@ -81,14 +84,16 @@ pub(crate) fn main() -> process::ExitCode {
     };
     match outcome {
         Ok(code) => process::ExitCode::from(code),
-        Err(failure) => {
-            eprintln!("relevo: {}", failure.reason);
-            for line in &failure.detail {
-                eprintln!("    {line}");
-            }
-            process::ExitCode::from(failure.code.code())
-        }
+        Err(failure) => report(&failure),
     }
+}
+
+fn report(failure: &Failure) -> process::ExitCode {
+    eprintln!("relevo: {}", failure.reason);
+    for line in &failure.detail {
+        eprintln!("    {line}");
+    }
+    process::ExitCode::from(failure.code.code())
 }
 
 /// The names of all options of `run` that take a value in the next word.
@@ -108,4 +113,13 @@ pub(crate) fn options_with_value() -> Vec<String> {
 /// Whether a word is on a command line as written by hand: lossless, for comparison only.
 pub(crate) fn text(word: &OsString) -> &str {
     word.to_str().unwrap_or("")
+}
+
+/// What the system said, without the number that Rust adds.
+pub(crate) fn error_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
 }

@@ -1,6 +1,7 @@
 //! `relevo run`: gather what is needed, then become the primary.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -8,7 +9,7 @@ use relevo_config::{
     Backlog, BalanceWord, EnvPair, Options, ServiceName, Span, StopSignal, Workers, cpu, env_file,
 };
 
-use super::{Failure, entry, options_with_value, text};
+use super::{Failure, entry, error_text, options_with_value, text};
 use crate::primary::{self, Launch, Primary, Service, environment};
 use relevo_sys::activation::{self, InheritedSocket};
 use relevo_sys::process::own_pid;
@@ -33,7 +34,7 @@ pub(crate) struct Args {
     name: Option<ServiceName>,
 
     /// How many workers [default: auto, the CPU quota of the container or machine]
-    #[arg(short, long, value_name = "N|auto")]
+    #[arg(short, long, value_name = "N|auto", allow_hyphen_values = true)]
     workers: Option<Workers>,
 
     /// Who gets a connection: kernel (a socket each, by hash), round-robin (dealt in turn), shared
@@ -42,19 +43,19 @@ pub(crate) struct Args {
     balance: Option<BalanceWord>,
 
     /// How many connections may wait in a socket's queue [default: 4096]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     backlog: Option<Backlog>,
 
     /// How long a new worker may take until it listens [default: 30s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = Span::parse_positive)]
     ready_timeout: Option<Span>,
 
     /// How long a replaced worker may finish its work [default: 30s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     drain_timeout: Option<Span>,
 
     /// How long a stop may take in all [default: 25s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     shutdown_timeout: Option<Span>,
 
     /// The signal that ends a worker whose work is done [default: SIGTERM]
@@ -62,7 +63,7 @@ pub(crate) struct Args {
     stop_signal: Option<StopSignal>,
 
     /// How long after that signal a worker is killed [default: 10s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     stop_timeout: Option<Span>,
 
     /// Do not load the agent into workers: drains are then the app's own care
@@ -209,10 +210,14 @@ fn is_command(word: &str) -> bool {
 fn working_directory(asked: Option<&Path>) -> Result<PathBuf, Failure> {
     let here = logical_current_directory()?;
     let directory = asked.map_or_else(|| here.clone(), |asked| here.join(asked));
+    let refuse = |why: &str| {
+        let shown = directory.display();
+        Err(Failure::usage(format!("--cwd: {shown}: {why}: name a directory that is there")))
+    };
     match std::fs::metadata(&directory) {
         Ok(metadata) if metadata.is_dir() => Ok(directory),
-        Ok(_) => Err(Failure::usage(format!("--cwd: {} is not a directory", directory.display()))),
-        Err(error) => Err(Failure::usage(format!("--cwd: {}: {error}", directory.display()))),
+        Ok(_) => refuse("it is not a directory"),
+        Err(error) => refuse(&error_text(&error)),
     }
 }
 
@@ -236,20 +241,32 @@ fn added_variables(options: &Options) -> Result<Vec<(String, String)>, Failure> 
     let mut added = Vec::new();
     for path in &options.env_files {
         let label = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|error| Failure::usage(format!("--env-file: {label}: {error}")))?;
+        let bytes = read_env_file(path).map_err(|error| {
+            let why = error_text(&error);
+            let remedy = "name a file of KEY=value lines that is there and may be read";
+            Failure::usage(format!("--env-file: {label}: {why}: {remedy}"))
+        })?;
         match env_file::parse(&bytes) {
             Ok(pairs) => added.extend(pairs),
             Err(faults) => {
-                let rendered = faults.render(&label, &bytes);
+                // What such files hold are secrets, and what we write goes to logs.
+                let rendered = faults.render(&label, &env_file::masked(&bytes));
                 let detail = rendered.lines().map(str::to_owned).collect();
-                let reason = format!("--env-file: {label} has faults");
+                let reason = format!("--env-file: {label} has faults: correct them, values are not shown");
                 return Err(Failure::usage(reason).with_detail(detail));
             }
         }
     }
     added.extend(options.env.iter().map(|pair| (pair.key.clone(), pair.value.clone())));
     Ok(added)
+}
+
+/// No more than is needed to have a file refused that is too large, or has no end.
+fn read_env_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let most = u64::try_from(env_file::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn inherited_sockets() -> Result<Vec<InheritedSocket>, Failure> {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -37,12 +37,19 @@ const READ: usize = 16 * 1024;
 pub(crate) struct Control {
     poller: Rc<Poller>,
     name: String,
-    path: Option<PathBuf>,
-    listener: Option<UnixListener>,
+    opened: Option<Opened>,
     clients: BTreeMap<u32, Client>,
     requests: BTreeMap<RequestId, Waiting>,
     next_client: u32,
     next_request: u64,
+}
+
+/// The socket, and which file is its.
+struct Opened {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Device and inode.
+    file: (u64, u64),
 }
 
 struct Client {
@@ -75,8 +82,7 @@ impl Control {
         Self {
             poller,
             name,
-            path: None,
-            listener: None,
+            opened: None,
             clients: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_client: 0,
@@ -96,15 +102,24 @@ impl Control {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         self.poller.add(&listener, Token::ControlListener.pack(), Interest::READ)?;
-        self.listener = Some(listener);
-        self.path = Some(path);
+        let metadata = fs::symlink_metadata(&path)?;
+        let file = (metadata.dev(), metadata.ino());
+        // The one before it, if there was one, ends here.
+        self.opened = Some(Opened { listener, path, file });
         Ok(())
+    }
+
+    /// Whether clients find the socket where it was put: somebody may have cleaned up.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.opened.as_ref().is_some_and(|opened| {
+            fs::symlink_metadata(&opened.path)
+                .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == opened.file)
+        })
     }
 
     /// Removes the socket's file and its directory.
     pub(crate) fn close(&mut self) {
-        self.listener = None;
-        if let Some(path) = self.path.take() {
+        if let Some(Opened { path, .. }) = self.opened.take() {
             // Somebody may have cleaned up before us.
             let _ = fs::remove_file(&path);
             if let Some(directory) = path.parent() {
@@ -115,13 +130,15 @@ impl Control {
 
     /// Takes new clients.
     pub(crate) fn accept(&mut self) {
-        while let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) {
+        while let Some(Ok((stream, _))) = self.opened.as_ref().map(|opened| opened.listener.accept())
+        {
             let allowed = peer_credentials(&stream)
                 .is_ok_and(|peer| peer.uid == effective_uid() || peer.uid == 0);
-            if !allowed
-                || self.clients.len() >= MAX_CLIENTS
-                || stream.set_nonblocking(true).is_err()
-            {
+            if !allowed || stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            if self.clients.len() >= MAX_CLIENTS {
+                turn_away(stream);
                 continue;
             }
             let id = self.next_client;
@@ -357,14 +374,27 @@ impl Client {
             }
         }
         let wanted = !self.unsent.is_empty();
-        if wanted != self.wants_writable {
+        if wanted != self.wants_writable || (wanted && self.is_closing) {
             self.wants_writable = wanted;
-            let interest = if wanted { Interest::BOTH } else { Interest::READ };
+            // What it goes on saying is not read any more, so nobody is to be woken for that.
+            let interest = match (wanted, self.is_closing) {
+                (true, true) => Interest::WRITE,
+                (true, false) => Interest::BOTH,
+                (false, _) => Interest::READ,
+            };
             // Changing what is watched of a descriptor that is watched cannot fail.
             let _ = poller.change(&self.stream, Token::Client(id).pack(), interest);
         }
         wanted || !self.is_closing
     }
+}
+
+/// Says why before the connection is closed. A new socket takes a line without waiting.
+fn turn_away(mut stream: UnixStream) {
+    let reason = format!(
+        "{MAX_CLIENTS} clients are connected already, and no more are taken: try again when one has left"
+    );
+    let _ = stream.write_all(&Failure::new(ExitCode::Failed, reason).to_line(None));
 }
 
 fn is_passing(error: &io::Error) -> bool {

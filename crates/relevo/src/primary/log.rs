@@ -184,9 +184,5 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn error_text(errno: i32) -> String {
-    let text = std::io::Error::from_raw_os_error(errno).to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    crate::cli::error_text(&std::io::Error::from_raw_os_error(errno))
 }

@@ -110,8 +110,12 @@ impl Primary {
         loop {
             self.events.append(&mut self.hub.take_events());
             while let Some(event) = self.events.pop_front() {
+                let ended = ended(&event);
                 for action in self.supervisor.handle(self.clock.now(), event) {
                     self.perform(action);
+                }
+                if let Some(worker) = ended {
+                    self.processes.forget_buried(worker);
                 }
                 self.events.append(&mut self.hub.take_events());
             }
@@ -217,7 +221,12 @@ impl Primary {
         if let Err(error) = self.try_spawn(worker, slot, generation) {
             let errno = error.raw_os_error().unwrap_or(Errno::IO.raw_os_error());
             let failed = Event::SpawnFailed { worker, stage: SpawnStage::Fork, errno };
+            // Whatever of it exists already; if it is not dead yet, it is reaped as a stranger.
             self.processes.kill_group(worker);
+            self.end_output(worker, Stream::Out);
+            self.end_output(worker, Stream::Err);
+            self.processes.bury(worker);
+            self.hub.end_channel(worker, self.clock.now());
             self.events.push_back(failed);
         }
     }
@@ -228,6 +237,7 @@ impl Primary {
         slot: Slot,
         generation: Generation,
     ) -> std::io::Result<()> {
+        self.return_control_socket();
         self.processes.note_oom_kills();
         let agent = self.agent.as_ref();
         let started = self.processes.start(&self.launch, agent, worker, slot, generation)?;
@@ -306,5 +316,14 @@ impl Primary {
         self.control.flush();
         self.control.close();
         self.output.flush();
+    }
+}
+
+/// The worker that has no process any more, if that is what the event is about.
+fn ended(event: &Event) -> Option<WorkerId> {
+    if let Event::Exited { worker, .. } | Event::SpawnFailed { worker, .. } = event {
+        Some(*worker)
+    } else {
+        None
     }
 }

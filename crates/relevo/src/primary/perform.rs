@@ -41,7 +41,7 @@ impl Primary {
             }
             Action::Notify(notify) => self.notify(notify),
             Action::Tell(notice) => {
-                let line = log::line(&notice, |worker| self.processes.pid(worker));
+                let line = log::line(&notice, |worker| self.processes.pid_for_log(worker));
                 self.output.say(&line);
             }
             Action::Exit { code } => self.exit = Some(code),

@@ -36,6 +36,8 @@ pub(crate) struct Launch {
 #[derive(Debug, Default)]
 pub(crate) struct Processes {
     all: BTreeMap<WorkerId, Process>,
+    /// Those that were reaped, until the log has told their end.
+    buried: BTreeMap<WorkerId, Pid>,
     oom_kills: Option<OomKills>,
 }
 
@@ -113,8 +115,17 @@ impl Processes {
     }
 
     pub(crate) fn pid(&self, worker: WorkerId) -> Option<u32> {
-        let pid = self.all.get(&worker)?.pid;
-        u32::try_from(pid.as_raw_pid()).ok()
+        number(self.all.get(&worker)?.pid)
+    }
+
+    /// The number by which the log names a worker, also one that has just been buried.
+    pub(crate) fn pid_for_log(&self, worker: WorkerId) -> Option<u32> {
+        self.pid(worker).or_else(|| self.buried.get(&worker).copied().and_then(number))
+    }
+
+    /// The end of a buried process has been told.
+    pub(crate) fn forget_buried(&mut self, worker: WorkerId) {
+        self.buried.remove(&worker);
     }
 
     /// The descriptor that becomes readable when the process has ended.
@@ -178,6 +189,7 @@ impl Processes {
         let process = self.all.remove(&worker)?;
         let _ = signal_group(process.pid, Signal::KILL);
         let exit = process::reap(&process.pidfd).ok().flatten();
+        self.buried.insert(worker, process.pid);
         let how = match exit {
             Some(process::Exit::Code(code)) => ExitHow::Code(code),
             Some(process::Exit::Signal { number, .. }) => ExitHow::Signal(number),
@@ -219,6 +231,10 @@ fn inspect_flag(launch: &Launch, worker: WorkerId) -> Option<String> {
     let options = launch.variables.iter().find(|(name, _)| name == OsStr::new("NODE_OPTIONS"));
     let options = options.and_then(|(_, value)| value.to_str());
     inspect_port::flag(launch.node_args.iter().map(String::as_str), options, worker.0)
+}
+
+fn number(pid: Pid) -> Option<u32> {
+    u32::try_from(pid.as_raw_pid()).ok()
 }
 
 fn child_pid(child: &std::process::Child) -> io::Result<Pid> {

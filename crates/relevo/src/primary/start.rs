@@ -1,6 +1,7 @@
 //! From the wish for a service to a primary that can run it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -24,7 +25,7 @@ use super::processes::Processes;
 use super::signals::SignalSource;
 use super::token::Token;
 use super::{Launch, Primary};
-use crate::cli::Failure;
+use crate::cli::{Failure, error_text};
 use crate::runtime_dir::{self, RuntimeDirError};
 
 /// Everything that is known of a service before it runs.
@@ -128,24 +129,44 @@ impl Primary {
         Ok(primary)
     }
 
+    /// Makes the control socket anew if somebody has cleaned it away, or if there was no place for it
+    /// at the start. The agent's file looks after itself.
+    pub(super) fn return_control_socket(&mut self) {
+        if self.control.is_in_place() {
+            return;
+        }
+        let directory = runtime_dir::create(&self.name).map_err(io::Error::other);
+        let opened = directory.and_then(|directory| {
+            self.control.open(&directory)?;
+            Ok(directory)
+        });
+        // Where that still fails, it was said at the start, and will be tried again.
+        if let Ok(directory) = opened {
+            let directory = directory.display();
+            self.output.say(&format!("there was no control socket; made one in {directory}"));
+        }
+    }
+
     /// Puts the control socket and the agent's file in place. Where no place can be written to, the
     /// service runs without them and says so; a place that is somebody else's is an error.
     fn settle_in(&mut self, wants_agent: bool) -> Result<(), StartError> {
         let directory = match runtime_dir::create(&self.name) {
             Ok(directory) => directory,
             Err(RuntimeDirError::Unusable { path, source }) => {
-                let path = path.display();
+                let (path, why) = (path.display(), error_text(&source));
                 self.output.say(&format!(
-                    "warning: {path} cannot be used ({source}): there is no control socket and no agent; signals work"
+                    "warning: {path} cannot be used ({why}): there is no control socket and no agent, only signals work; set RELEVO_RUNTIME_DIR to a directory of your own"
                 ));
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
         if let Err(error) = self.control.open(&directory) {
-            let path = directory.display();
+            let (path, why) = (directory.display(), error_text(&error));
             self.output
-                .say(&format!("warning: no control socket in {path}: {error}; signals work"));
+                .say(&format!("warning: no control socket in {path}: {why}; only signals work"));
+            // It is there for the socket alone.
+            let _ = fs::remove_dir(&directory);
         }
         if wants_agent {
             match AgentFile::place(directory.parent().unwrap_or(Path::new("/"))) {

@@ -100,23 +100,40 @@ impl Load {
 
     /// Clients that keep their connection, and think for a moment between requests.
     pub(crate) fn keep_alive(self, clients: usize, port: u16, path: &'static str) -> Self {
-        self.add(clients, move |stop| keep_alive_client(stop, port, path))
+        self.add(clients, move |stop| keep_alive_client(stop, port, path, 1))
+    }
+
+    /// The same, with pauses of up to a fifth of a second, so that many do not take the whole machine.
+    pub(crate) fn keep_alive_unhurried(
+        self,
+        clients: usize,
+        port: u16,
+        path: &'static str,
+    ) -> Self {
+        self.add(clients, move |stop| keep_alive_client(stop, port, path, 8))
     }
 
     /// Lets the clients finish what they have begun, and adds up.
-    pub(crate) fn stop(self) -> Account {
+    pub(crate) fn stop(mut self) -> Account {
         self.stop.store(true, Ordering::Relaxed);
         let mut account = Account::default();
-        for thread in self.threads {
+        for thread in std::mem::take(&mut self.threads) {
             account.add(thread.join().expect("a client does not panic"));
         }
         account
     }
 }
 
+impl Drop for Load {
+    /// A test that has failed leaves no clients to those that still run.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A request that fails at once on a connection that was idle before it met its being closed:
 /// that race is counted apart. One that fails after it was in flight for longer is lost.
-fn keep_alive_client(stop: &AtomicBool, port: u16, path: &str) -> Account {
+fn keep_alive_client(stop: &AtomicBool, port: u16, path: &str, leisure: u64) -> Account {
     const RACE: Duration = Duration::from_millis(50);
     let mut account = Account::default();
     let mut connection: Option<Connection> = None;
@@ -150,7 +167,7 @@ fn keep_alive_client(stop: &AtomicBool, port: u16, path: &str) -> Account {
         }
         // Different for each request, so that clients do not fall into step.
         think = (think * 7 + 3) % 23;
-        std::thread::sleep(Duration::from_millis(think));
+        std::thread::sleep(Duration::from_millis(think * leisure));
     }
     account
 }

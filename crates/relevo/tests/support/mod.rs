@@ -7,9 +7,14 @@
 
 pub(crate) mod client;
 pub(crate) mod load;
+pub(crate) mod mood;
 pub(crate) mod nodes;
+pub(crate) mod notify;
 pub(crate) mod ports;
+pub(crate) mod proc;
+pub(crate) mod relevo;
 pub(crate) mod service;
+pub(crate) mod traffic;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! A real `relevo run`, with a runtime directory of its own.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,10 @@ pub(crate) struct Setup {
     node: PathBuf,
     script: PathBuf,
     options: Vec<String>,
+    flags: Vec<String>,
     args: Vec<String>,
+    through: Vec<String>,
+    stdin: Stdio,
     environment: Vec<(String, String)>,
     directory: Option<PathBuf>,
     name: String,
@@ -43,16 +47,42 @@ impl Setup {
             node: nodes::node(major),
             script: script.into(),
             options: Vec::new(),
+            flags: Vec::new(),
             args: Vec::new(),
+            through: Vec::new(),
+            stdin: Stdio::null(),
             environment: Vec::new(),
             directory: None,
             name: format!("test-{}-{number}", std::process::id()),
         }
     }
 
+    /// The same with any program in node's place.
+    pub(crate) fn with_node(node: impl Into<PathBuf>, script: impl Into<PathBuf>) -> Self {
+        Self { node: node.into(), ..Self::new(22, script) }
+    }
+
     /// Options of `run`, as on a command line, parted by spaces.
     pub(crate) fn options(mut self, options: &str) -> Self {
         self.options.extend(options.split_whitespace().map(str::to_owned));
+        self
+    }
+
+    /// A flag of node's, as in `run node --inspect app.js`.
+    pub(crate) fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// A command that becomes `relevo`: it is given its command line as arguments.
+    pub(crate) fn through(mut self, command: &[&str]) -> Self {
+        self.through = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// What is passed as standard input, in place of nothing.
+    pub(crate) fn stdin(mut self, descriptor: OwnedFd) -> Self {
+        self.stdin = Stdio::from(descriptor);
         self
     }
 
@@ -76,9 +106,10 @@ impl Setup {
 
     /// The command line, for those who want to start it otherwise.
     pub(crate) fn command(&self, runtime: &Path) -> Command {
-        let mut command = Command::new(RELEVO);
-        command.arg("run").arg("--name").arg(&self.name).args(&self.options);
-        command.arg("--").arg(&self.node).arg(&self.script).args(&self.args);
+        let mut words = self.through.iter().map(String::as_str).chain([RELEVO]);
+        let mut command = Command::new(words.next().expect("at least one"));
+        command.args(words).arg("run").arg("--name").arg(&self.name).args(&self.options);
+        command.arg("--").arg(&self.node).args(&self.flags).arg(&self.script).args(&self.args);
         command.env("RELEVO_RUNTIME_DIR", runtime);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.directory {
@@ -92,7 +123,7 @@ impl Setup {
     pub(crate) fn spawn(self) -> Service {
         let runtime = TempDir::new("runtime");
         let mut command = self.command(runtime.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(self.stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("relevo starts");
         let lines = Arc::new(Mutex::new(Vec::new()));
         collect(child.stdout.take().expect("piped"), &lines);
@@ -112,7 +143,7 @@ impl Setup {
         let runtime = TempDir::new("runtime");
         let mut child = self
             .command(runtime.path())
-            .stdin(Stdio::null())
+            .stdin(self.stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

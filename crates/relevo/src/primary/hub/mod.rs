@@ -55,6 +55,7 @@ pub(crate) struct Hub {
     next_connection: u64,
     events: VecDeque<Event>,
     complaints: Vec<String>,
+    told_of_primary_branch: bool,
     buffer: Vec<u8>,
 }
 
@@ -82,6 +83,7 @@ impl Hub {
             next_connection: 1,
             events: VecDeque::new(),
             complaints: Vec::new(),
+            told_of_primary_branch: false,
             buffer: Vec::new(),
         }
     }
@@ -365,9 +367,20 @@ impl Hub {
             FromAgent::Stopped => Event::StoppedAccepting { worker },
             FromAgent::Left(left) => Event::WorkLeft { worker, left: count(*left) },
             FromAgent::Drained => Event::Drained { worker },
+            FromAgent::PrimaryBranch { file } => return self.primary_branch(file),
             FromAgent::Unknown => return,
         };
         self.events.push_back(event);
+    }
+
+    /// Said once: all workers run the same program.
+    fn primary_branch(&mut self, file: &str) {
+        if !std::mem::replace(&mut self.told_of_primary_branch, true) {
+            let file = file.escape_debug();
+            self.complaints.push(format!(
+                "{file} forks workers of its own where it is the cluster's primary, which is Relevo here: only its worker branch runs, and what its primary branch does was not done"
+            ));
+        }
     }
 
     /// A worker that breaks the rules is not listened to any more, and will be ended.

@@ -1,0 +1,149 @@
+//! What clap finds wrong with a command line, said in one sentence like every other error.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::Failure;
+
+/// The failure that clap's error is; `None` for help and version, which are none.
+///
+/// The remedy of each comes with it: a value's own error names it, an option that is not known is
+/// either misspelt or the app's.
+pub(super) fn failure(error: &clap::Error) -> Option<Failure> {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return None;
+    }
+    let reason = match error.kind() {
+        ErrorKind::ValueValidation => invalid_value(error),
+        ErrorKind::InvalidValue => missing_value(error),
+        ErrorKind::UnknownArgument => unknown_argument(error),
+        ErrorKind::InvalidSubcommand => unknown_command(error),
+        _ => None,
+    };
+    Some(Failure::usage(reason.unwrap_or_else(|| in_claps_words(error))))
+}
+
+fn invalid_value(error: &clap::Error) -> Option<String> {
+    let argument = text(error, ContextKind::InvalidArg)?;
+    let option = option_name(&argument);
+    let why = std::error::Error::source(error)?;
+    Some(format!("{option}: {why}"))
+}
+
+fn missing_value(error: &clap::Error) -> Option<String> {
+    let given = text(error, ContextKind::InvalidValue).unwrap_or_default();
+    let argument = text(error, ContextKind::InvalidArg)?;
+    given.is_empty().then(|| format!("`{argument}` wants its value: write it after the option"))
+}
+
+fn unknown_argument(error: &clap::Error) -> Option<String> {
+    let argument = text(error, ContextKind::InvalidArg)?;
+    let command = command(error);
+    if let Some(similar) = text(error, ContextKind::SuggestedArg) {
+        return Some(format!("there is no option `{argument}`; did you mean `{similar}`?"));
+    }
+    if !argument.starts_with('-') {
+        return Some(format!(
+            "`{argument}` is one argument too many: `{command} --help` shows what it takes"
+        ));
+    }
+    Some(if command.ends_with(" run") {
+        format!(
+            "there is no option `{argument}`: `{command} --help` lists them; options of the app come after `--`, as in `{command} app.js -- {argument}`"
+        )
+    } else {
+        format!("there is no option `{argument}`: `{command} --help` lists them")
+    })
+}
+
+fn unknown_command(error: &clap::Error) -> Option<String> {
+    let command = text(error, ContextKind::InvalidSubcommand)?;
+    Some(match text(error, ContextKind::SuggestedSubcommand) {
+        Some(similar) => format!("there is no command `{command}`; did you mean `{similar}`?"),
+        None => format!("there is no command `{command}`: `relevo --help` lists them"),
+    })
+}
+
+/// The first paragraph of what clap would print, on one line.
+fn in_claps_words(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = paragraph.split_whitespace().collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+/// The command that the error is about, out of its usage.
+fn command(error: &clap::Error) -> String {
+    let usage = text(error, ContextKind::Usage).unwrap_or_default();
+    let words = usage.trim_start_matches("Usage: ").split_whitespace();
+    let words: Vec<&str> =
+        words.take_while(|word| word.chars().all(|c| c.is_ascii_lowercase())).collect();
+    if words.is_empty() { "relevo".to_owned() } else { words.join(" ") }
+}
+
+/// `--workers` out of `--workers <N|auto>`.
+fn option_name(argument: &str) -> &str {
+    argument.split_whitespace().next().unwrap_or(argument)
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => texts.first().cloned(),
+        ContextValue::StyledStr(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::Cli;
+    use super::super::run::options_first;
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        let words = line.split(' ').map(|word| word.trim_matches('\'').into()).collect();
+        let error = Cli::try_parse_from(options_first(words)).expect_err("a mistake");
+        let failure = super::failure(&error).expect("no help");
+        assert_eq!(failure.reason, expected);
+    }
+
+    #[test]
+    fn each_mistake_is_one_sentence_with_its_remedy() {
+        check(
+            "relevo run -w 0 app.js",
+            "--workers: `0` workers would serve nobody: give a whole number from 1 to 1024, or `auto`",
+        );
+        check(
+            "relevo run --surge 2 app.js",
+            "there is no option `--surge`: `relevo run --help` lists them; options of the app come after `--`, as in `relevo run app.js -- --surge`",
+        );
+        check("relevo run --drain app.js", "there is no option `--drain`; did you mean `--drain-timeout`?");
+        check("relevo run app.js --name", "`--name <NAME>` wants its value: write it after the option");
+        check("relevo reload --hold 3", "there is no option `--hold`: `relevo reload --help` lists them");
+        check(
+            "relevo reload a b",
+            "`b` is one argument too many: `relevo reload --help` shows what it takes",
+        );
+        check("relevo scale 3", "there is no command `scale`: `relevo --help` lists them");
+        check("relevo relaod", "there is no command `relaod`; did you mean `reload`?");
+        check(
+            "relevo run --name a --name b app.js",
+            "the argument '--name <NAME>' cannot be used multiple times",
+        );
+    }
+
+    #[test]
+    fn help_is_no_mistake() {
+        for line in ["relevo --help", "relevo --version", "relevo", "relevo help run"] {
+            let error = Cli::try_parse_from(line.split(' ')).expect_err("help");
+            assert!(super::failure(&error).is_none(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Help teaches, and speaks of nothing that is not there.
+
+use crate::support::relevo::Relevo;
+
+/// Words of the whole interface that are not built yet.
+const ABSENT: [&str; 44] = [
+    "start", "scale", "restart", "abort", "pause", "resume", "rollback", "logs", "events", "top",
+    "prove", "check", "import", "upgrade", "replay", "service install", "completions", "man",
+    "least-connections", "--hold", "--ready <", "--probation", "--canary", "--surge", "--all-first",
+    "--standby", "--handover", "--linger", "--drain-spread", "--lame-duck", "--max-memory",
+    "--max-age", "--max-requests", "--hang-timeout", "--final-exit-codes", "--weights", "--watch",
+    "--ignore", "--user", "--group", "--admin", "--config", "relevo.toml", "steer",
+];
+
+#[test]
+fn every_page_teaches_and_mentions_nothing_absent() {
+    for words in [
+        vec!["--help"],
+        vec!["-h"],
+        vec!["help", "run"],
+        vec!["run", "--help"],
+        vec!["run", "-h"],
+        vec!["reload", "--help"],
+        vec!["status", "--help"],
+        vec!["ps", "--help"],
+        vec!["stop", "--help"],
+    ] {
+        let ended = Relevo::new(&words).run();
+        ended.assert_code(0);
+        assert_eq!(ended.stderr, "", "{}", ended.told());
+        let page = &ended.stdout;
+        assert!(page.contains("Usage: relevo"), "{}", ended.told());
+        for absent in ABSENT {
+            // Commands stand at a line's beginning or after `relevo`.
+            let command = absent.chars().all(|c| c.is_ascii_lowercase());
+            let found = if command {
+                page.contains(&format!("\n  {absent} ")) || page.contains(&format!("relevo {absent}"))
+            } else {
+                page.contains(absent)
+            };
+            assert!(!found, "`{absent}` is mentioned: {}", ended.told());
+        }
+        assert!(!page.contains("__exec"), "{}", ended.told());
+        let widest = page.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(widest <= 100, "{widest} columns: {}", ended.told());
+    }
+}
+
+#[test]
+fn the_main_page_names_every_command_and_runs_all_options() {
+    let page = Relevo::new(&["--help"]).run().stdout;
+    for command in ["run", "reload", "status", "ps", "stop"] {
+        assert!(page.contains(&format!("\n  {command} ")), "{page}");
+    }
+    let page = Relevo::new(&["run", "--help"]).run().stdout;
+    for option in [
+        "--name", "-w, --workers", "--balance", "--backlog", "--ready-timeout", "--drain-timeout",
+        "--shutdown-timeout", "--stop-signal", "--stop-timeout", "--no-agent", "--node-arg",
+        "--cwd", "--env <", "--env-file", "--keep-trying",
+    ] {
+        assert!(page.contains(option), "{option}: {page}");
+    }
+    for default in ["[default: auto", "4096]", "30s]", "25s]", "10s]", "SIGTERM]", "kernel]"] {
+        assert!(page.contains(default), "{default}: {page}");
+    }
+}
+
+#[test]
+fn the_version_goes_to_stdout() {
+    let ended = Relevo::new(&["--version"]).run();
+    ended.assert_code(0);
+    assert_eq!(ended.stdout, format!("relevo {}\n", env!("CARGO_PKG_VERSION")));
+}

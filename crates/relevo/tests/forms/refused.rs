@@ -1,0 +1,183 @@
+//! Addresses that cannot be had, and servers that Relevo cannot help: what the app sees, and what the
+//! user reads.
+
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::bare;
+use crate::support::nodes::MAJORS;
+use crate::support::ports::port;
+use crate::support::service::{RELEVO, Service, Setup, signal_process};
+use crate::support::{eventually, fixture};
+
+fn forms(major: u32, form: &str, port: u16) -> Setup {
+    Setup::new(major, fixture("forms.js")).env("FORM", form).env("PORT", port)
+}
+
+/// The error that a worker reports.
+fn error_in_app(service: &Service) -> Value {
+    let line = service.wait_for_line(r#""error":"#);
+    serde_json::from_str::<Value>(&line).expect("JSON")["error"].clone()
+}
+
+/// The sentence for the user names who holds the port; there is one, however many workers asked.
+fn assert_told_once(service: &Service, port: u16, holder: &[u32]) {
+    let line = service.wait_for_line("cannot listen on");
+    assert!(line.contains(&format!("*:{port}: Address already in use: pid ")), "{line}");
+    let named = line.split_once("in use: pid ").map(|(_, rest)| rest.split(' ').next());
+    let named: Option<u32> = named.flatten().and_then(|word| word.parse().ok());
+    assert!(named.is_some_and(|pid| holder.contains(&pid)), "{line}: it is one of {holder:?}");
+    assert_eq!(service.count_lines("cannot listen on"), 1, "{}", service.log());
+}
+
+#[test]
+fn a_port_of_another_process_is_nodes_own_error_and_one_sentence() {
+    for major in MAJORS {
+        for form in ["port", "tls", "http2"] {
+            let port = port();
+            let _theirs = TcpListener::bind(("0.0.0.0", port)).expect("a free port");
+            let service = forms(major, form, port).options("-w 2").spawn();
+            service.wait_for_lines(r#""error":"#, 2);
+            let expected = bare::error_under_cluster(major, form, port);
+            assert_eq!(error_in_app(&service), expected, "node {major}, {form}");
+            assert_told_once(&service, port, &[std::process::id()]);
+        }
+    }
+}
+
+#[test]
+fn a_port_below_1024_is_nodes_own_error_and_one_sentence() {
+    // Root may bind anything, unless it gives that up.
+    let is_root = rustix::process::geteuid().is_root();
+    let drop_privilege = ["setpriv", "--bounding-set=-net_bind_service"];
+    if is_root
+        && !std::process::Command::new("setpriv")
+            .arg("-V")
+            .output()
+            .is_ok_and(|o| o.status.success())
+    {
+        println!("skipped: root may bind every port, and there is no setpriv(1) to give that up");
+        return;
+    }
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if first.is_ok_and(|first| first.trim() == "0") {
+        println!("skipped: this system lets everybody bind every port");
+        return;
+    }
+    let mut setup = forms(22, "port", 1).options("-w 2");
+    if is_root {
+        setup = setup.through(&drop_privilege);
+    }
+    let service = setup.spawn();
+    let error = error_in_app(&service);
+    assert_eq!((&error["code"], &error["syscall"]), (&"EACCES".into(), &"bind".into()), "{error}");
+    let line = service.wait_for_line("cannot listen on");
+    assert!(line.contains("*:1: Permission denied"), "{line}");
+    service.wait_for_lines(r#""error":"#, 2);
+    assert_eq!(service.count_lines("cannot listen on"), 1, "{}", service.log());
+}
+
+#[test]
+fn a_second_service_on_the_same_port_ends_with_one_sentence() {
+    for balance in ["kernel", "round-robin", "shared"] {
+        let port = port();
+        let kitchen = || {
+            Setup::new(22, fixture("kitchen.js"))
+                .options(&format!("-w 2 --balance {balance}"))
+                .env("PORT", port)
+        };
+        let first = kitchen().start();
+        let mut second = kitchen().spawn();
+        assert_eq!(second.wait().code(), Some(1), "{balance}");
+        // Its sockets are the primary's, and its workers have duplicates.
+        let mut holders = first.worker_pids();
+        holders.push(first.pid());
+        assert_told_once(&second, port, &holders);
+        second.wait_for_line("relevo: start failed");
+        assert_eq!(first.worker_pids().len(), 2, "the first service is as it was");
+    }
+}
+
+#[test]
+fn an_orphan_on_the_port_is_named() {
+    let port = port();
+    let mut first = forms(22, "port", port).options("-w 1 --balance kernel").start();
+    let orphan = Orphan(first.worker_pids()[0]);
+    // Stopped, it cannot notice that its primary is gone.
+    signal_process(orphan.0, Signal::STOP);
+    first.signal(Signal::KILL);
+    first.wait();
+    let second = forms(22, "port", port).options("-w 2 --balance kernel").spawn();
+    assert_eq!(error_in_app(&second)["code"], "EADDRINUSE");
+    assert_told_once(&second, port, &[orphan.0]);
+}
+
+struct Orphan(u32);
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        signal_process(self.0, Signal::KILL);
+    }
+}
+
+#[test]
+fn a_descriptor_that_nobody_passed_is_refused() {
+    for major in MAJORS {
+        let mut service = forms(major, "fd", port()).options("-w 2 --ready-timeout 1s").spawn();
+        let error = error_in_app(&service);
+        assert_eq!(error["code"], "EBADF", "node {major}: {error}");
+        assert_eq!(service.wait().code(), Some(1), "node {major}: {}", service.log());
+        let line = service.wait_for_line("listen({fd: 3})");
+        assert!(line.contains("Relevo itself must have been started with"), "{line}");
+        service.wait_for_line("relevo: start failed");
+    }
+}
+
+/// What bypasses the primary cannot be the only thing that a service does.
+#[test]
+fn servers_of_the_workers_own_alone_fail_the_start() {
+    for major in MAJORS {
+        let native = ["exclusive", "worker-thread", "reuse-port"];
+        for form in native.into_iter().filter(|form| major >= 22 || *form != "reuse-port") {
+            let port = port();
+            let mut service = forms(major, form, port).options("-w 1 --ready-timeout 1s").spawn();
+            let context = format!("node {major}, {form}");
+            assert_eq!(service.wait().code(), Some(1), "{context}: {}", service.log());
+            let line = eventually(&format!("the reason: {context}"), || {
+                let lines = service.lines();
+                let found = lines.iter().find(|line| line.contains("relevo: start failed"));
+                found.cloned().ok_or(lines)
+            });
+            assert!(line.contains(&format!("holds port {port} ")), "{context}: {line}");
+            assert!(line.contains("a native listener"), "{context}: {line}");
+        }
+    }
+}
+
+/// Before Node 22 there is no such option, and the port is an ordinary one.
+#[test]
+fn an_option_that_node_does_not_know_changes_nothing() {
+    for major in MAJORS.into_iter().filter(|major| *major < 22) {
+        let service = forms(major, "reuse-port", port()).options("-w 2").start();
+        assert_eq!(service.count_lines("past Relevo"), 0, "{}", service.log());
+    }
+}
+
+/// Nothing of the above leaves a process or a name behind.
+#[test]
+fn a_failed_start_leaves_nothing() {
+    let port = port();
+    let _theirs = TcpListener::bind(("0.0.0.0", port)).expect("a free port");
+    let mut service =
+        Setup::new(22, fixture("kitchen.js")).options("-w 2").env("PORT", port).spawn();
+    assert_eq!(service.wait().code(), Some(1), "{}", service.log());
+    let output = std::process::Command::new(RELEVO)
+        .args(["status", &service.name])
+        .env("RELEVO_RUNTIME_DIR", service.runtime.path())
+        .output()
+        .expect("relevo runs");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(!service.runtime.join(&service.name).exists(), "its directory is left");
+}

@@ -1,0 +1,32 @@
+//! Stopping: what was accepted or waits in a queue is answered, and nothing is left behind.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod at_once;
+mod deadlines;
+mod in_between;
+mod leftovers;
+mod politely;
+
+use support::client::{Connection, Lost};
+
+/// Opens connections with a request on each.
+pub(crate) fn ask_all(port: u16, count: usize, path: &str) -> Vec<Connection> {
+    let ask = |_| {
+        let mut connection = Connection::open(port).expect("a connection");
+        connection.send_get(path).expect("a request");
+        connection
+    };
+    (0..count).map(ask).collect()
+}
+
+/// Reads the answers: the status of each, or how it was lost.
+pub(crate) fn answers(connections: Vec<Connection>) -> Vec<Result<u16, Lost>> {
+    let answer = |mut connection: Connection| connection.receive().map(|r| r.status);
+    connections.into_iter().map(answer).collect()
+}
+
+pub(crate) fn lost(answers: &[Result<u16, Lost>]) -> usize {
+    answers.iter().filter(|answer| **answer != Ok(200)).count()
+}
