@@ -15,8 +15,9 @@ use crate::agent;
 use crate::message::{FromWorker, Key, Listening, Query, UserMessage};
 use crate::violation::Violation;
 
-/// How deep a message may be nested.
-pub const MAX_DEPTH: usize = 128;
+/// How deep a message may be nested, which is the app's affair as long as it can be meant: Node up to
+/// 25 cannot write more than some 7000 levels itself. Nothing here recurses into what is not ours.
+pub const MAX_DEPTH: usize = 10_000;
 /// The longest key that is taken from a worker, in bytes.
 pub const MAX_KEY: usize = 4096;
 /// The longest `data` of a query that is kept for the answer, in bytes. Ticket keys take 115.

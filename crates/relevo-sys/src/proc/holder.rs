@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Pid;
 
 use super::sockets::{OpenAddress, OpenListener, all_listeners, open_sockets};
-use super::usage::command_of;
+use super::usage::{command_of, start_of};
 
 /// How many processes are looked at.
 const PROCESS_LIMIT: usize = 1 << 16;
@@ -17,7 +17,8 @@ const PROCESS_LIMIT: usize = 1 << 16;
 /// of another, the uid at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
-    /// The process; the one of the lowest number if several share the socket.
+    /// The process; the oldest if several share the socket: it is the one that opened it, and the
+    /// others are its children.
     pub pid: Option<Pid>,
     /// Its command line.
     pub command: Option<String>,
@@ -92,17 +93,17 @@ fn conflict(wanted: SocketAddr, theirs: SocketAddr) -> Option<u8> {
 }
 
 fn process_with(inodes: &BTreeSet<u64>) -> Option<Pid> {
-    let mut pids: Vec<i32> = std::fs::read_dir("/proc")
+    std::fs::read_dir("/proc")
         .ok()?
         .flatten()
         .filter_map(|entry| std::str::from_utf8(entry.file_name().as_bytes()).ok()?.parse().ok())
         .take(PROCESS_LIMIT)
-        .collect();
-    pids.sort_unstable();
-    let holds = |pid: &i32| {
-        open_sockets(&PathBuf::from(format!("/proc/{pid}"))).any(|inode| inodes.contains(&inode))
-    };
-    pids.into_iter().find(holds).and_then(Pid::from_raw)
+        .filter_map(Pid::from_raw)
+        .filter(|pid| {
+            open_sockets(&PathBuf::from(format!("/proc/{pid}")))
+                .any(|inode| inodes.contains(&inode))
+        })
+        .min_by_key(|pid| (start_of(*pid).unwrap_or(u64::MAX), pid.as_raw_pid()))
 }
 
 fn uid_of(pid: Pid) -> Option<u32> {
@@ -159,6 +160,19 @@ mod tests {
         let name = format!("relevo-sys-holder\0{}", std::process::id()).into_bytes();
         let _named = abstract_listener(&name, 5).unwrap();
         is_us(holder_of_abstract(&name));
+    }
+
+    #[test]
+    fn of_several_the_oldest_is_named() {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let shared =
+            std::process::Stdio::from(std::os::fd::OwnedFd::from(tcp.try_clone().unwrap()));
+        let mut child =
+            std::process::Command::new("sleep").arg("60").stdin(shared).spawn().unwrap();
+        let found = holder_of_tcp(tcp.local_addr().unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        is_us(found);
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub fn cpu_time_of(pid: Pid) -> Option<Duration> {
     Some(ticks_to_time(ticks, clock_ticks_per_second()))
 }
 
+/// When the process began, in clock ticks after the machine did: what tells an older one from a
+/// younger, which numbers do not once they have come round.
+pub(super) fn start_of(pid: Pid) -> Option<u64> {
+    parse_start_ticks(&read_bounded(path(pid, "stat"), STATUS_LIMIT_BYTES)?)
+}
+
 /// The command line of the process, arguments separated by spaces; of one that has none, as threads
 /// of the kernel and zombies do not, its name in brackets. Control characters become `?`.
 pub fn command_of(pid: Pid) -> Option<String> {
@@ -66,6 +72,12 @@ fn parse_cpu_ticks(stat: &str) -> Option<u64> {
     user.checked_add(system)
 }
 
+/// `starttime` of `stat`, field 22.
+fn parse_start_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
 fn ticks_to_time(ticks: u64, per_second: u64) -> Duration {
     let per_second = per_second.max(1);
     let nanos = ticks % per_second * 1_000_000_000 / per_second;
@@ -93,6 +105,7 @@ mod tests {
         assert_eq!(parse_resident_pages(""), None);
         let stat = "42 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 1 0 99\n";
         assert_eq!(parse_cpu_ticks(stat), Some(200));
+        assert_eq!(parse_start_ticks(stat), Some(99));
         assert_eq!(parse_cpu_ticks("42 (a) S 1"), None);
         assert_eq!(ticks_to_time(250, 100), Duration::from_millis(2500));
         assert_eq!(printable("node\0a b\0\x1b[2J"), "node a b ?[2J");

@@ -198,6 +198,9 @@ impl Primary {
         for wish in wishes {
             match wish {
                 Wish::Status { client, id } => {
+                    // The core's time is that of its last event, which may be long ago.
+                    self.events.push_back(Event::Tick);
+                    self.settle();
                     let status = self.status();
                     self.control.send_status(client, id, status);
                 }

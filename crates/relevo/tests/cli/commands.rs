@@ -93,6 +93,15 @@ fn status_json_has_every_field() {
     assert_eq!(rollout["cut"], cut);
 }
 
+/// Nothing happens in the service meanwhile, and time goes by all the same.
+#[test]
+fn an_idle_service_grows_older() {
+    let service = start("-w 1");
+    let uptime = |status: &Value| status["slots"][0]["workers"][0]["uptime_ms"].as_u64().unwrap();
+    let first = uptime(&service.status());
+    service.wait_for_status("a later time", |status| uptime(status) > first + 100);
+}
+
 #[test]
 fn pages_for_people_have_no_colour_where_no_terminal_is() {
     let service = start("-w 2 --balance round-robin");

@@ -26,8 +26,7 @@ pub(crate) fn error_of(major: u32, form: &'static str) -> Value {
 
 /// The error that `forms.js` reports as a worker of Node's own cluster.
 pub(crate) fn error_under_cluster(major: u32, form: &str, port: u16) -> Value {
-    let primary =
-        "const c = require('cluster'); c.setupMaster({ exec: process.argv[1] }); c.fork()";
+    let primary = "const c = require('cluster'); c.setupPrimary({ exec: process.argv[1], execArgv: [] }); c.fork()";
     let mut command = Command::new(nodes::node(major));
     command.arg("-e").arg(primary).arg(fixture("forms.js"));
     command.env("FORM", form).env("PORT", port.to_string());

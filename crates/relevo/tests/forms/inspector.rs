@@ -10,7 +10,7 @@ use crate::support::service::Setup;
 #[test]
 fn each_worker_has_an_inspector_of_its_own() {
     for major in MAJORS {
-        let base = port();
+        let base = free_row();
         let service = Setup::new(major, fixture("kitchen.js"))
             .options("-w 3")
             .flag(&format!("--inspect={base}"))
@@ -27,5 +27,15 @@ fn each_worker_has_an_inspector_of_its_own() {
         // It is the developer's, not a server of the app's.
         assert_eq!(service.count_lines("by itself"), 0, "node {major}:\n{}", service.log());
         assert_eq!(service.count_lines("address already in use"), 0, "{}", service.log());
+    }
+}
+
+/// A port after which the next three are free too.
+fn free_row() -> u16 {
+    loop {
+        let first = port();
+        if (1..=3).all(|next| port() == first + next) {
+            return first;
+        }
     }
 }

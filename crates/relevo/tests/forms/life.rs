@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -89,6 +90,9 @@ impl<'a> Life<'a> {
         if row.besides == Besides::Activated {
             let socket = TcpListener::bind(("0.0.0.0", place.port)).expect("a free port");
             setup = socket_activation(setup, socket.into());
+        } else if row.besides == Besides::ActivatedPath {
+            let socket = UnixListener::bind(place.socket_file()).expect("a free path");
+            setup = socket_activation(setup, socket.into());
         }
         let service = setup.start();
         let asker = (row.besides == Besides::Resumption).then(Asker::start);
@@ -147,7 +151,7 @@ impl<'a> Life<'a> {
             }
             Besides::Resumption => self.resume(&pids),
             Besides::Unprotected { is_shareable } => self.look_at_own(&said, &pids, is_shareable),
-            Besides::Nothing | Besides::NoFile | Besides::Activated => {}
+            Besides::Nothing | Besides::NoFile | Besides::Activated | Besides::ActivatedPath => {}
         }
         pids
     }
@@ -250,6 +254,8 @@ impl<'a> Life<'a> {
         }
         if self.row.besides == Besides::NoFile {
             assert!(!self.place.socket_file().exists(), "the socket's file is left:\n{log}");
+        } else if self.row.besides == Besides::ActivatedPath {
+            assert!(self.place.socket_file().exists(), "the manager's file is gone:\n{log}");
         }
     }
 }

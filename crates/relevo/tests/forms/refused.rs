@@ -1,7 +1,9 @@
 //! Addresses that cannot be had, and servers that Relevo cannot help: what the app sees, and what the
 //! user reads.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -10,7 +12,7 @@ use super::bare;
 use crate::support::nodes::MAJORS;
 use crate::support::ports::port;
 use crate::support::service::{RELEVO, Service, Setup, signal_process};
-use crate::support::{eventually, fixture};
+use crate::support::{fixture, nodes};
 
 fn forms(major: u32, form: &str, port: u16) -> Setup {
     Setup::new(major, fixture("forms.js")).env("FORM", form).env("PORT", port)
@@ -23,12 +25,10 @@ fn error_in_app(service: &Service) -> Value {
 }
 
 /// The sentence for the user names who holds the port; there is one, however many workers asked.
-fn assert_told_once(service: &Service, port: u16, holder: &[u32]) {
+fn assert_told_once(service: &Service, port: u16, holder: u32) {
     let line = service.wait_for_line("cannot listen on");
-    assert!(line.contains(&format!("*:{port}: Address already in use: pid ")), "{line}");
-    let named = line.split_once("in use: pid ").map(|(_, rest)| rest.split(' ').next());
-    let named: Option<u32> = named.flatten().and_then(|word| word.parse().ok());
-    assert!(named.is_some_and(|pid| holder.contains(&pid)), "{line}: it is one of {holder:?}");
+    let expected = format!("*:{port}: Address already in use: pid {holder} (");
+    assert!(line.contains(&expected), "{line}: expected `{expected}`");
     assert_eq!(service.count_lines("cannot listen on"), 1, "{}", service.log());
 }
 
@@ -42,7 +42,7 @@ fn a_port_of_another_process_is_nodes_own_error_and_one_sentence() {
             service.wait_for_lines(r#""error":"#, 2);
             let expected = bare::error_under_cluster(major, form, port);
             assert_eq!(error_in_app(&service), expected, "node {major}, {form}");
-            assert_told_once(&service, port, &[std::process::id()]);
+            assert_told_once(&service, port, std::process::id());
         }
     }
 }
@@ -52,12 +52,7 @@ fn a_port_below_1024_is_nodes_own_error_and_one_sentence() {
     // Root may bind anything, unless it gives that up.
     let is_root = rustix::process::geteuid().is_root();
     let drop_privilege = ["setpriv", "--bounding-set=-net_bind_service"];
-    if is_root
-        && !std::process::Command::new("setpriv")
-            .arg("-V")
-            .output()
-            .is_ok_and(|o| o.status.success())
-    {
+    if is_root && !Command::new("setpriv").arg("-V").output().is_ok_and(|o| o.status.success()) {
         println!("skipped: root may bind every port, and there is no setpriv(1) to give that up");
         return;
     }
@@ -91,10 +86,8 @@ fn a_second_service_on_the_same_port_ends_with_one_sentence() {
         let first = kitchen().start();
         let mut second = kitchen().spawn();
         assert_eq!(second.wait().code(), Some(1), "{balance}");
-        // Its sockets are the primary's, and its workers have duplicates.
-        let mut holders = first.worker_pids();
-        holders.push(first.pid());
-        assert_told_once(&second, port, &holders);
+        // Its workers have duplicates, but it is the primary that can be asked to stop.
+        assert_told_once(&second, port, first.pid());
         second.wait_for_line("relevo: start failed");
         assert_eq!(first.worker_pids().len(), 2, "the first service is as it was");
     }
@@ -111,9 +104,30 @@ fn an_orphan_on_the_port_is_named() {
     first.wait();
     let second = forms(22, "port", port).options("-w 2 --balance kernel").spawn();
     assert_eq!(error_in_app(&second)["code"], "EADDRINUSE");
-    assert_told_once(&second, port, &[orphan.0]);
+    assert_told_once(&second, port, orphan.0);
 }
 
+/// A stranger that would share its port: the kernel would let us in without a word.
+#[test]
+fn a_port_that_a_stranger_would_share_is_in_use() {
+    let port = port();
+    let mut stranger = Command::new(nodes::node(22))
+        .arg(fixture("forms.js"))
+        .env("FORM", "reuse-port")
+        .env("PORT", port.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node starts");
+    let mut line = String::new();
+    BufReader::new(stranger.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    assert!(line.contains("listening"), "{line}");
+    let stranger = Orphan(stranger.id());
+    let service = forms(22, "port", port).options("-w 2 --balance kernel").spawn();
+    assert_eq!(error_in_app(&service)["code"], "EADDRINUSE");
+    assert_told_once(&service, port, stranger.0);
+}
+
+/// A process that outlives who started it, but not the test.
 struct Orphan(u32);
 
 impl Drop for Orphan {
@@ -138,18 +152,19 @@ fn a_descriptor_that_nobody_passed_is_refused() {
 /// What bypasses the primary cannot be the only thing that a service does.
 #[test]
 fn servers_of_the_workers_own_alone_fail_the_start() {
-    for major in MAJORS {
-        let native = ["exclusive", "worker-thread", "reuse-port"];
-        for form in native.into_iter().filter(|form| major >= 22 || *form != "reuse-port") {
-            let port = port();
-            let mut service = forms(major, form, port).options("-w 1 --ready-timeout 1s").spawn();
+    for form in ["exclusive", "worker-thread", "reuse-port"] {
+        let majors = MAJORS.into_iter().filter(|major| *major >= 22 || form != "reuse-port");
+        // All majors wait for their end at the same time.
+        let services: Vec<_> = majors
+            .map(|major| {
+                let port = port();
+                (major, port, forms(major, form, port).options("-w 1 --ready-timeout 4s").spawn())
+            })
+            .collect();
+        for (major, port, mut service) in services {
             let context = format!("node {major}, {form}");
             assert_eq!(service.wait().code(), Some(1), "{context}: {}", service.log());
-            let line = eventually(&format!("the reason: {context}"), || {
-                let lines = service.lines();
-                let found = lines.iter().find(|line| line.contains("relevo: start failed"));
-                found.cloned().ok_or(lines)
-            });
+            let line = service.wait_for_line("relevo: start failed");
             assert!(line.contains(&format!("holds port {port} ")), "{context}: {line}");
             assert!(line.contains("a native listener"), "{context}: {line}");
         }
@@ -173,7 +188,7 @@ fn a_failed_start_leaves_nothing() {
     let mut service =
         Setup::new(22, fixture("kitchen.js")).options("-w 2").env("PORT", port).spawn();
     assert_eq!(service.wait().code(), Some(1), "{}", service.log());
-    let output = std::process::Command::new(RELEVO)
+    let output = Command::new(RELEVO)
         .args(["status", &service.name])
         .env("RELEVO_RUNTIME_DIR", service.runtime.path())
         .output()

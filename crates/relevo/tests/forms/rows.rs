@@ -38,8 +38,10 @@ pub(crate) enum Besides {
     Resumption,
     /// The file is gone after the stop.
     NoFile,
-    /// Relevo is started with the socket, on the port and every IPv4 address.
+    /// Relevo is started with a socket, on the port and every IPv4 address.
     Activated,
+    /// Relevo is started with a socket, at the path. Its file is not ours to remove.
+    ActivatedPath,
     /// The second port is the worker's own, which a warning says.
     Unprotected {
         /// Whether a second process can have it at the same time.
@@ -94,7 +96,7 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-fn table() -> [Row; 22] {
+fn table() -> [Row; 23] {
     [
         Row { name: "port", ..ORDINARY },
         Row {
@@ -198,6 +200,13 @@ fn table() -> [Row; 22] {
             name: "passed descriptor, by its address",
             at: first_port,
             besides: Besides::Activated,
+            ..ORDINARY
+        },
+        Row {
+            name: "passed descriptor, by its path",
+            form: "unix",
+            at: socket_file,
+            besides: Besides::ActivatedPath,
             ..ORDINARY
         },
         Row {

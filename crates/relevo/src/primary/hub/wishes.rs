@@ -38,6 +38,11 @@ impl Inherited {
         Some(Self { number: passed.number, socket: Rc::new(passed.descriptor), name, kind })
     }
 
+    /// Whether a stream that listens under this name was passed on.
+    fn is_named(&self, name: &SocketName) -> bool {
+        self.kind == SocketKind::Listener && self.name == *name
+    }
+
     fn serves(&self, wanted: SocketKind, host: Option<IpAddr>, port: u16) -> bool {
         let SocketName::Inet(address) = &self.name else { return false };
         self.kind == wanted
@@ -68,9 +73,11 @@ pub(super) fn wish(query: &Query, inherited: &[Inherited]) -> Result<Wish, Unwis
             let index = several.then_some(query.index);
             Ok(Wish { address: inet(Some(*host), *port, *ipv6_only), kind: Kind::Udp, index })
         }
-        ListenAddress::UnixPath { path, .. } => plain(path.display().to_string(), Kind::Unix),
+        ListenAddress::UnixPath { path, .. } => {
+            plain(path.display().to_string(), unix_kind(query, inherited))
+        }
         ListenAddress::Abstract { name } => {
-            plain(format!("@{}", String::from_utf8_lossy(name)), Kind::Unix)
+            plain(format!("@{}", String::from_utf8_lossy(name)), unix_kind(query, inherited))
         }
         ListenAddress::Descriptor { fd, kind } => {
             let kind = match kind {
@@ -99,9 +106,22 @@ pub(super) fn find<'a>(
             find_inet(inherited, SocketKind::Datagram, Some(*host), *port)
         }
         ListenAddress::Descriptor { fd, .. } => find_number(inherited, *fd),
-        ListenAddress::UnixPath { .. }
-        | ListenAddress::Abstract { .. }
-        | ListenAddress::Unsupported { .. } => None,
+        ListenAddress::UnixPath { path, .. } => {
+            let name = SocketName::UnixPath(path.clone());
+            inherited.iter().find(|socket| socket.is_named(&name))
+        }
+        ListenAddress::Abstract { name } => {
+            let name = SocketName::Abstract(name.clone());
+            inherited.iter().find(|socket| socket.is_named(&name))
+        }
+        ListenAddress::Unsupported { .. } => None,
+    }
+}
+
+fn unix_kind(query: &Query, inherited: &[Inherited]) -> Kind {
+    match find(inherited, &query.address) {
+        Some(_) => Kind::Inherited,
+        None => Kind::Unix,
     }
 }
 
