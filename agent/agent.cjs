@@ -116,7 +116,7 @@ let net;
 let sendOfNode; // process.send as Node made it: what the app or an APM tool puts there later is not for us
 
 const servers = new WeakList(() => false); // every net.Server that began to listen
-const accepted = new WeakList((socket) => socket.destroyed); // raw sockets, before the drain
+const accepted = new WeakList((socket) => socket.destroyed || isGivenAway(socket)); // raw sockets, before the drain
 const udpSockets = new WeakList(() => false);
 const tlsOver = new WeakMap(); // raw socket -> its TLSSocket, once the handshake is done
 const tlsWatched = new WeakSet();
@@ -407,14 +407,19 @@ class Connection {
   }
 
   get gone() {
-    return this.raw.destroyed || this.top.destroyed;
+    return this.raw.destroyed || this.top.destroyed || (this.top === this.raw && isGivenAway(this.raw));
   }
+}
+
+/** `process.send(…, socket)` and the like take the handle out and leave the socket as it is: it never closes. */
+function isGivenAway(raw) {
+  return !raw._handle;
 }
 
 function track(raw, top) {
   let connection = connections.get(raw);
   if (connection === undefined) {
-    if (raw.destroyed) return undefined;
+    if (raw.destroyed || isGivenAway(raw)) return undefined;
     connection = new Connection(raw, raw);
     connections.set(raw, connection);
     connectionOf.set(raw, connection);

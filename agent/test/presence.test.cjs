@@ -169,3 +169,23 @@ test('an app that only asks whether it is the primary', async (t) => {
   assert.ok(app.messages[0].names.includes('isPrimary'));
   assert.deepStrictEqual(app.acts.filter(({ act }) => act === 'primary_branch'), []);
 });
+
+test('connections that the app gave away are not waited for', async (t) => {
+  const app = App.start(t, `
+    require('http').createServer((request, response) => {
+      if (request.url === '/give') process.send('a socket', request.socket);
+      else response.end('kept');
+    }).listen(0, '127.0.0.1');
+  `);
+  const port = await app.listening();
+  app.worker.on('message', (message, socket) => socket && socket.destroy());
+  const given = await app.client(port);
+  given.get('/give');
+  await app.message('a socket');
+  const kept = await app.client(port);
+  assert.strictEqual((await kept.get().answered()).body, 'kept');
+  kept.socket.destroy();
+  await app.drain();
+  await app.act('drained');
+  assert.strictEqual(await app.disconnect(), 0);
+});

@@ -380,7 +380,8 @@ mod tests {
 
     #[test]
     fn masked_text_keeps_its_places_and_no_value() {
-        let text = "export TOKEN = \"s3cr#ét\" x # c\r\nPASSWORD s3cret\nX='a\nb c+d==\nQQ==\n'\nOK=1";
+        let text =
+            "export TOKEN = \"s3cr#ét\" x # c\r\nPASSWORD s3cret\nX='a\nb c+d==\nQQ==\n'\nOK=1";
         let expected =
             "export TOKEN = \"****#**\" * # *\r\n******** ******\nX='*\n* ***==\n**==\n'\nOK=*";
         assert_eq!(String::from_utf8(masked(text.as_bytes())).unwrap(), expected);

@@ -136,8 +136,24 @@ fn what_is_not_built_is_not_known() {
     check("run --balance auto kitchen.js", 2, &["`auto` is not a way to balance"]);
     check("run --balance least-connections kitchen.js", 2, &["is not a way to balance"]);
     for command in [
-        "start", "scale", "restart", "abort", "pause", "resume", "rollback", "logs", "events",
-        "top", "prove", "check", "import", "upgrade", "replay", "service", "completions", "man",
+        "start",
+        "scale",
+        "restart",
+        "abort",
+        "pause",
+        "resume",
+        "rollback",
+        "logs",
+        "events",
+        "top",
+        "prove",
+        "check",
+        "import",
+        "upgrade",
+        "replay",
+        "service",
+        "completions",
+        "man",
     ] {
         check(command, 2, &["there is no command", command]);
     }
@@ -349,8 +365,7 @@ fn a_port_that_somebody_holds() {
     run(u32::try_from(getpid().as_raw_pid()).expect("a pid"));
     drop(holder);
     // Another service of the same user could join the group of sockets if nobody took care.
-    let service =
-        Setup::new(22, fixture("kitchen.js")).env("PORT", port).options("-w 2").start();
+    let service = Setup::new(22, fixture("kitchen.js")).env("PORT", port).options("-w 2").start();
     run(service.pid());
 }
 

@@ -110,11 +110,7 @@ fn the_protocol() {
     );
     client.check_error(r#"{"id":3,"do":"status","args":{"deep":1}}"#, &json!(3), &["deep"]);
     client.check_error(r#"{"id":4,"do":"status","args":{},"x":1}"#, &json!(4), &["x"]);
-    client.check_error(
-        r#"{"id":5,"do":"reload","args":{"wait":"yes"}}"#,
-        &json!(5),
-        &["wait"],
-    );
+    client.check_error(r#"{"id":5,"do":"reload","args":{"wait":"yes"}}"#, &json!(5), &["wait"]);
     client.check_error(r#"{"id":"six","do":"status"}"#, &Value::Null, &["id"]);
     client.check_error(r#"{"do":"status","args":{}}"#, &Value::Null, &["id"]);
     client.check_error("[1]", &Value::Null, &["array"]);
@@ -180,7 +176,8 @@ fn lines_come_in_pieces_and_several_at_once() {
     }
     assert_eq!(client.hear()["hello"], 1);
     assert_eq!(client.hear()["id"], 1);
-    let many: String = (2..100).map(|id| format!("{{\"id\":{id},\"do\":\"status\",\"args\":{{}}}}\n")).collect();
+    let many: String =
+        (2..100).map(|id| format!("{{\"id\":{id},\"do\":\"status\",\"args\":{{}}}}\n")).collect();
     client.say(many);
     for id in 2..100 {
         assert_eq!(client.hear()["id"], id);
@@ -195,8 +192,7 @@ fn lines_come_in_pieces_and_several_at_once() {
 #[test]
 fn more_clients_than_there_is_room_for_are_told_so() {
     let service = start();
-    let mut clients: Vec<Client> =
-        (0..MAX_CLIENTS).map(|_| Client::greeted(&service)).collect();
+    let mut clients: Vec<Client> = (0..MAX_CLIENTS).map(|_| Client::greeted(&service)).collect();
     for _ in 0..10 {
         let mut turned_away = Client::connect(&socket(&service));
         let answer = turned_away.hear();

@@ -151,7 +151,8 @@ fn a_slot_that_keeps_failing_backs_off() {
 fn apps_may_talk_on_the_channel() {
     for major in [18, 22, 26] {
         let port = port();
-        let service = Setup::new(major, fixture("talker.js")).options("-w 2").env("PORT", port).start();
+        let service =
+            Setup::new(major, fixture("talker.js")).options("-w 2").env("PORT", port).start();
         let before = proc::descriptors(service.pid());
         let said = get(port, "/talk").expect("an answer").json();
         assert_eq!(said["received"], serde_json::json!([]), "node {major}: nobody talks back");

@@ -252,7 +252,8 @@ fn added_variables(options: &Options) -> Result<Vec<(String, String)>, Failure> 
                 // What such files hold are secrets, and what we write goes to logs.
                 let rendered = faults.render(&label, &env_file::masked(&bytes));
                 let detail = rendered.lines().map(str::to_owned).collect();
-                let reason = format!("--env-file: {label} has faults: correct them, values are not shown");
+                let reason =
+                    format!("--env-file: {label} has faults: correct them, values are not shown");
                 return Err(Failure::usage(reason).with_detail(detail));
             }
         }

@@ -9,20 +9,23 @@ use super::Failure;
 /// The remedy of each comes with it: a value's own error names it, an option that is not known is
 /// either misspelt or the app's.
 pub(super) fn failure(error: &clap::Error) -> Option<Failure> {
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    ) {
+    let kind = error.kind();
+    if kind == ErrorKind::DisplayHelp
+        || kind == ErrorKind::DisplayVersion
+        || kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
         return None;
     }
-    let reason = match error.kind() {
-        ErrorKind::ValueValidation => invalid_value(error),
-        ErrorKind::InvalidValue => missing_value(error),
-        ErrorKind::UnknownArgument => unknown_argument(error),
-        ErrorKind::InvalidSubcommand => unknown_command(error),
-        _ => None,
+    let reason = if kind == ErrorKind::ValueValidation {
+        invalid_value(error)
+    } else if kind == ErrorKind::InvalidValue {
+        missing_value(error)
+    } else if kind == ErrorKind::UnknownArgument {
+        unknown_argument(error)
+    } else if kind == ErrorKind::InvalidSubcommand {
+        unknown_command(error)
+    } else {
+        None
     };
     Some(Failure::usage(reason.unwrap_or_else(|| in_claps_words(error))))
 }
@@ -91,12 +94,11 @@ fn option_name(argument: &str) -> &str {
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
-    match error.get(kind)? {
-        ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => texts.first().cloned(),
-        ContextValue::StyledStr(text) => Some(text.to_string()),
-        _ => None,
+    let value = error.get(kind)?;
+    if let ContextValue::Strings(texts) = value {
+        return texts.first().cloned();
     }
+    Some(value.to_string())
 }
 
 #[cfg(test)]
@@ -124,9 +126,18 @@ mod tests {
             "relevo run --surge 2 app.js",
             "there is no option `--surge`: `relevo run --help` lists them; options of the app come after `--`, as in `relevo run app.js -- --surge`",
         );
-        check("relevo run --drain app.js", "there is no option `--drain`; did you mean `--drain-timeout`?");
-        check("relevo run app.js --name", "`--name <NAME>` wants its value: write it after the option");
-        check("relevo reload --hold 3", "there is no option `--hold`: `relevo reload --help` lists them");
+        check(
+            "relevo run --drain app.js",
+            "there is no option `--drain`; did you mean `--drain-timeout`?",
+        );
+        check(
+            "relevo run app.js --name",
+            "`--name <NAME>` wants its value: write it after the option",
+        );
+        check(
+            "relevo reload --hold 3",
+            "there is no option `--hold`: `relevo reload --help` lists them",
+        );
         check(
             "relevo reload a b",
             "`b` is one argument too many: `relevo reload --help` shows what it takes",

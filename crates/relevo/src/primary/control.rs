@@ -130,7 +130,8 @@ impl Control {
 
     /// Takes new clients.
     pub(crate) fn accept(&mut self) {
-        while let Some(Ok((stream, _))) = self.opened.as_ref().map(|opened| opened.listener.accept())
+        while let Some(Ok((stream, _))) =
+            self.opened.as_ref().map(|opened| opened.listener.accept())
         {
             let allowed = peer_credentials(&stream)
                 .is_ok_and(|peer| peer.uid == effective_uid() || peer.uid == 0);

@@ -39,8 +39,17 @@ fn status_json_has_every_field() {
     check_fields(
         &status,
         &[
-            "schema", "name", "pid", "version", "state", "reason", "generation", "release", "slots",
-            "listeners", "rollout",
+            "schema",
+            "name",
+            "pid",
+            "version",
+            "state",
+            "reason",
+            "generation",
+            "release",
+            "slots",
+            "listeners",
+            "rollout",
         ],
     );
     assert_eq!(status["schema"], 1);
@@ -60,8 +69,17 @@ fn status_json_has_every_field() {
     check_fields(
         worker,
         &[
-            "id", "pid", "generation", "state", "uptime_ms", "rss_bytes", "cpu_percent",
-            "connections", "requests", "active_requests", "loop_lag_ms",
+            "id",
+            "pid",
+            "generation",
+            "state",
+            "uptime_ms",
+            "rss_bytes",
+            "cpu_percent",
+            "connections",
+            "requests",
+            "active_requests",
+            "loop_lag_ms",
         ],
     );
     assert_eq!((&worker["state"], &worker["generation"]), (&json!("ready"), &json!(2)));
@@ -81,8 +99,17 @@ fn status_json_has_every_field() {
     check_fields(
         rollout,
         &[
-            "generation", "outcome", "phase", "slot", "of", "reason", "duration_ms", "handed_over",
-            "closed_idle", "not_movable", "cut",
+            "generation",
+            "outcome",
+            "phase",
+            "slot",
+            "of",
+            "reason",
+            "duration_ms",
+            "handed_over",
+            "closed_idle",
+            "not_movable",
+            "cut",
         ],
     );
     assert_eq!((&rollout["outcome"], &rollout["of"]), (&json!("succeeded"), &json!(2)));
@@ -154,7 +181,9 @@ fn colour_and_progress_are_for_terminals() {
     assert!(!on_terminal(&format!("{RELEVO} status {name}"), "1").contains('\x1b'));
     assert!(!on_terminal(&format!("{RELEVO} status {name} | cat"), "").contains('\x1b'));
     let progress = on_terminal(&format!("{RELEVO} reload {name}"), "");
-    for line in ["slot 0 (1 of 1): worker 2 started", "ready, old one draining", "reloaded: generation 2"] {
+    for line in
+        ["slot 0 (1 of 1): worker 2 started", "ready, old one draining", "reloaded: generation 2"]
+    {
         assert!(progress.contains(line), "{progress}");
     }
     let quiet = service.ask("reload", &[]);
@@ -206,7 +235,9 @@ fn a_refused_reload_says_why_with_the_workers_last_words() {
     let mut lines = said.lines();
     assert_eq!(
         lines.next(),
-        Some("relevo: reload refused: worker 3 exited with code 1 before it listened; generation 1 keeps serving")
+        Some(
+            "relevo: reload refused: worker 3 exited with code 1 before it listened; generation 1 keeps serving"
+        )
     );
     assert!(lines.all(|line| line.starts_with("    ")), "{said}");
     assert!(said.contains("Error: told to fail at boot"), "{said}");
@@ -232,11 +263,8 @@ fn an_interrupted_reload_goes_on() {
     let source = "const fs = require('fs'); const wait = () => fs.existsSync(process.env.GATE) || process.env.RELEVO_GENERATION === '1' \
         ? require('http').createServer((q, r) => r.end()).listen(Number(process.env.PORT)) : setTimeout(wait, 10); wait();";
     let app = write(directory.join("gated.js"), source);
-    let service = Setup::new(22, app)
-        .options("-w 1")
-        .env("PORT", port())
-        .env("GATE", gate.display())
-        .start();
+    let service =
+        Setup::new(22, app).options("-w 1").env("PORT", port()).env("GATE", gate.display()).start();
     let mut reload = service
         .command(&["reload", &service.name])
         .stdout(Stdio::piped())

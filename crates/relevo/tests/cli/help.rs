@@ -4,12 +4,50 @@ use crate::support::relevo::Relevo;
 
 /// Words of the whole interface that are not built yet.
 const ABSENT: [&str; 44] = [
-    "start", "scale", "restart", "abort", "pause", "resume", "rollback", "logs", "events", "top",
-    "prove", "check", "import", "upgrade", "replay", "service install", "completions", "man",
-    "least-connections", "--hold", "--ready <", "--probation", "--canary", "--surge", "--all-first",
-    "--standby", "--handover", "--linger", "--drain-spread", "--lame-duck", "--max-memory",
-    "--max-age", "--max-requests", "--hang-timeout", "--final-exit-codes", "--weights", "--watch",
-    "--ignore", "--user", "--group", "--admin", "--config", "relevo.toml", "steer",
+    "start",
+    "scale",
+    "restart",
+    "abort",
+    "pause",
+    "resume",
+    "rollback",
+    "logs",
+    "events",
+    "top",
+    "prove",
+    "check",
+    "import",
+    "upgrade",
+    "replay",
+    "service install",
+    "completions",
+    "man",
+    "least-connections",
+    "--hold",
+    "--ready <",
+    "--probation",
+    "--canary",
+    "--surge",
+    "--all-first",
+    "--standby",
+    "--handover",
+    "--linger",
+    "--drain-spread",
+    "--lame-duck",
+    "--max-memory",
+    "--max-age",
+    "--max-requests",
+    "--hang-timeout",
+    "--final-exit-codes",
+    "--weights",
+    "--watch",
+    "--ignore",
+    "--user",
+    "--group",
+    "--admin",
+    "--config",
+    "relevo.toml",
+    "steer",
 ];
 
 #[test]
@@ -34,7 +72,8 @@ fn every_page_teaches_and_mentions_nothing_absent() {
             // Commands stand at a line's beginning or after `relevo`.
             let command = absent.chars().all(|c| c.is_ascii_lowercase());
             let found = if command {
-                page.contains(&format!("\n  {absent} ")) || page.contains(&format!("relevo {absent}"))
+                page.contains(&format!("\n  {absent} "))
+                    || page.contains(&format!("relevo {absent}"))
             } else {
                 page.contains(absent)
             };
@@ -54,9 +93,21 @@ fn the_main_page_names_every_command_and_runs_all_options() {
     }
     let page = Relevo::new(&["run", "--help"]).run().stdout;
     for option in [
-        "--name", "-w, --workers", "--balance", "--backlog", "--ready-timeout", "--drain-timeout",
-        "--shutdown-timeout", "--stop-signal", "--stop-timeout", "--no-agent", "--node-arg",
-        "--cwd", "--env <", "--env-file", "--keep-trying",
+        "--name",
+        "-w, --workers",
+        "--balance",
+        "--backlog",
+        "--ready-timeout",
+        "--drain-timeout",
+        "--shutdown-timeout",
+        "--stop-signal",
+        "--stop-timeout",
+        "--no-agent",
+        "--node-arg",
+        "--cwd",
+        "--env <",
+        "--env-file",
+        "--keep-trying",
     ] {
         assert!(page.contains(option), "{option}: {page}");
     }

@@ -48,7 +48,12 @@ impl Island {
     }
 
     /// A command in the given directory: its exit code, stdout and stderr.
-    fn run(&self, services: &[&Service], directory: &TempDir, words: &[&str]) -> (i32, String, String) {
+    fn run(
+        &self,
+        services: &[&Service],
+        directory: &TempDir,
+        words: &[&str],
+    ) -> (i32, String, String) {
         let enter = self.enter();
         let mut command = Command::new(&enter[0]);
         command.args(&enter[1..]).arg(RELEVO).args(words);
@@ -145,5 +150,8 @@ fn sockets_are_looked_for_in_every_place() {
     let said = String::from_utf8_lossy(&lost.stderr).into_owned();
     assert_eq!(lost.status.code(), Some(3), "{said}");
     assert!(said.contains(&format!("(pid {})", service.pid())), "{said}");
-    assert!(said.contains("if it was started with RELEVO_RUNTIME_DIR, set that here, too"), "{said}");
+    assert!(
+        said.contains("if it was started with RELEVO_RUNTIME_DIR, set that here, too"),
+        "{said}"
+    );
 }

@@ -83,17 +83,17 @@ fn options_are_ours_and_what_follows_the_dashes_is_the_apps() {
         answers(&["surroundings.js", "--", "-w", "9", "--", "--name=x"])["argv"],
         json!([script, "-w", "9", "--", "--name=x"])
     );
-    assert_eq!(
-        answers(&["--", "surroundings.js", "-w", "9"])["argv"],
-        json!([script, "-w", "9"])
-    );
+    assert_eq!(answers(&["--", "surroundings.js", "-w", "9"])["argv"], json!([script, "-w", "9"]));
     let with_node = answers(&["node", "--no-warnings", "surroundings.js", "-w", "9"]);
     assert_eq!(with_node["argv"], json!([script, "-w", "9"]));
     assert_eq!(with_node["execArgv"], json!(["--no-warnings"]));
     let node_arg = answers(&["--node-arg", "--no-warnings", "surroundings.js"]);
     assert_eq!(node_arg["execArgv"], json!(["--no-warnings"]));
     // As node itself completes a name.
-    assert_eq!(answers(&["./surroundings"])["argv"], json!([script.trim_end_matches(".js").to_owned() + ".js"]));
+    assert_eq!(
+        answers(&["./surroundings"])["argv"],
+        json!([script.trim_end_matches(".js").to_owned() + ".js"])
+    );
 }
 
 #[test]

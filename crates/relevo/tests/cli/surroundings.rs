@@ -51,11 +51,16 @@ fn variables_of_a_worker() {
 #[test]
 fn later_variables_win_over_earlier_ones() {
     let files = TempDir::new("env");
-    let first = write(files.join("a.env"), "A=file1\nB=file1\nC=file1 # not this\nD=\"two\\nlines\"\n");
+    let first =
+        write(files.join("a.env"), "A=file1\nB=file1\nC=file1 # not this\nD=\"two\\nlines\"\n");
     let second = write(files.join("b.env"), "export B='file2'\nC=file2\n");
     let (_service, port) = start(|setup| {
         setup
-            .options(&format!("-w 1 --env-file {} --env-file {}", first.display(), second.display()))
+            .options(&format!(
+                "-w 1 --env-file {} --env-file {}",
+                first.display(),
+                second.display()
+            ))
             .options("--env C=first --env C=option --env EMPTY=")
             .env("A", "outside")
             .env("B", "outside")
@@ -94,9 +99,16 @@ fn variables_that_are_not_for_workers_or_their_children() {
     let found = look(port);
     for of in [&found["env"], &found["child"]["env"]] {
         for name in [
-            "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID",
-            "LISTEN_FDNAMES", "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE",
-            "NODE_UNIQUE_ID", "NODE_OPTIONS",
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+            "LISTEN_FDS",
+            "LISTEN_PID",
+            "LISTEN_FDNAMES",
+            "NODE_CHANNEL_FD",
+            "NODE_CHANNEL_SERIALIZATION_MODE",
+            "NODE_UNIQUE_ID",
+            "NODE_OPTIONS",
         ] {
             assert_eq!(of[name], Value::Null, "{name}");
         }
@@ -112,9 +124,8 @@ fn descriptors_are_the_workers_own() {
     for major in [18, 22, 26] {
         // Three of ours at the start, as a shell, a job server or a careless parent leaves them.
         let leaky = "exec 7</dev/zero 8</etc/passwd 60</dev/zero; exec \"$0\" \"$@\"";
-        let (_service, port) = start_on(major, |setup| {
-            setup.options("-w 2").through(&["bash", "-c", leaky])
-        });
+        let (_service, port) =
+            start_on(major, |setup| setup.options("-w 2").through(&["bash", "-c", leaky]));
         let found = look(port);
         let descriptors = found["descriptors"].as_object().expect("an object");
         let target = |number: &str| descriptors[number].as_str().expect("a target").to_owned();
@@ -122,11 +133,16 @@ fn descriptors_are_the_workers_own() {
         assert!(target("1").starts_with("pipe:") && target("2").starts_with("pipe:"));
         assert_ne!(target("1"), target("2"));
         assert!(target("3").starts_with("socket:"), "node {major}: {found}");
-        for (number, target) in descriptors.iter().filter(|(number, _)| number.len() > 1 || number.as_str() > "3") {
+        for (number, target) in
+            descriptors.iter().filter(|(number, _)| number.len() > 1 || number.as_str() > "3")
+        {
             let target = target.as_str().unwrap();
             // Node's own: its loops, and its duplicate of /dev/null; the directory being listed.
             let nodes = ["anon_inode:", "pipe:", "/dev/null", "/proc/"];
-            assert!(nodes.iter().any(|own| target.starts_with(own)), "node {major}: {number} is {target}");
+            assert!(
+                nodes.iter().any(|own| target.starts_with(own)),
+                "node {major}: {number} is {target}"
+            );
         }
         let child = found["child"]["descriptors"].as_object().expect("an object");
         let sockets: Vec<_> = child

@@ -49,7 +49,7 @@ fn worker_disconnect_is_answered_when_the_successor_is_ready_and_loses_nothing()
             let account = load.stop();
             println!("{what}: {account:?}");
             // The app closes its server, and Node 26 then closes connections that it has accepted
-            // and whose request it has not read: under Node's own primary just so.
+            // and whose request it has not read (`docs/drain.md`, "accepted, nothing sent yet").
             if major == 26 {
                 let by_node = account.lost.keys().all(|l| matches!(l, Lost::Reset | Lost::Closed));
                 assert!(by_node, "{account:#?}");

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -111,20 +111,24 @@ fn an_orphan_on_the_port_is_named() {
 #[test]
 fn a_port_that_a_stranger_would_share_is_in_use() {
     let port = port();
-    let mut stranger = Command::new(nodes::node(22))
-        .arg(fixture("forms.js"))
-        .env("FORM", "reuse-port")
-        .env("PORT", port.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("node starts");
+    let mut command = Command::new(nodes::node(22));
+    command.arg(fixture("forms.js")).env("FORM", "reuse-port").env("PORT", port.to_string());
+    let mut stranger = Stranger(command.stdout(Stdio::piped()).spawn().expect("node starts"));
     let mut line = String::new();
-    BufReader::new(stranger.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    BufReader::new(stranger.0.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
     assert!(line.contains("listening"), "{line}");
-    let stranger = Orphan(stranger.id());
     let service = forms(22, "port", port).options("-w 2 --balance kernel").spawn();
     assert_eq!(error_in_app(&service)["code"], "EADDRINUSE");
-    assert_told_once(&service, port, stranger.0);
+    assert_told_once(&service, port, stranger.0.id());
+}
+
+struct Stranger(Child);
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A process that outlives who started it, but not the test.

@@ -104,6 +104,11 @@ impl Setup {
         self
     }
 
+    /// The service's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The command line, for those who want to start it otherwise.
     pub(crate) fn command(&self, runtime: &Path) -> Command {
         let mut words = self.through.iter().map(String::as_str).chain([RELEVO]);
