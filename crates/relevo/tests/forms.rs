@@ -27,11 +27,13 @@ mod forms {
         setup.through(&["/bin/sh", "-c", script, "sh"]).stdin(socket)
     }
 
-    /// Whether the process still executes anything: a zombie does not.
+    /// Whether the process still has anything open. A zombie has not, unless it is but the first of
+    /// several threads: the others hold its descriptors until they have ended too.
     pub(crate) fn is_running(pid: u32) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
         let state = status.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
-        state.is_some_and(|state| !state.starts_with(['Z', 'X']))
+        state.is_some_and(|state| threads > 1 || !state.starts_with(['Z', 'X']))
     }
 }
 mod support;

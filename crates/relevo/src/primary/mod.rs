@@ -284,7 +284,7 @@ impl Primary {
             return;
         }
         self.on_launch(worker);
-        self.hub.read(worker, self.clock.now());
+        self.hub.read_rest(worker, self.clock.now());
         self.hub.end_channel(worker, self.clock.now());
         self.events.append(&mut self.hub.take_events());
         self.end_output(worker, Stream::Out);

@@ -21,10 +21,18 @@ pub(crate) fn ask_all(port: u16, count: usize, path: &str) -> Vec<Connection> {
     (0..count).map(ask).collect()
 }
 
-/// Reads the answers: the status of each, or how it was lost.
+/// Reads the answers: the status of each, or how it was lost. Ends with the first that does not come
+/// in time: waiting for all others would take as long for each.
 pub(crate) fn answers(connections: Vec<Connection>) -> Vec<Result<u16, Lost>> {
-    let answer = |mut connection: Connection| connection.receive().map(|r| r.status);
-    connections.into_iter().map(answer).collect()
+    let mut answers = Vec::new();
+    for mut connection in connections {
+        let answer = connection.receive().map(|response| response.status);
+        answers.push(answer);
+        if answer == Err(Lost::TimedOut) {
+            break;
+        }
+    }
+    answers
 }
 
 pub(crate) fn lost(answers: &[Result<u16, Lost>]) -> usize {

@@ -32,8 +32,8 @@ use members::MemberSocket;
 use wire::{Connections, ReadOutcome, Wire};
 pub(crate) use wishes::Inherited;
 
-/// How often one channel is read before others get their turn.
-const READS_PER_TURN: usize = 16;
+/// How often the channel of a worker that has ended is read: more than its socket can hold.
+const MAX_LAST_READS: usize = 1024;
 /// For how many listeners the data of TLS servers is kept.
 const MAX_TICKET_DATA: usize = 256;
 
@@ -147,29 +147,38 @@ impl Hub {
         }
     }
 
-    /// Reads what a worker has to say, for a while.
+    /// Reads what a worker has to say: once, which nearly always takes all there is. Asking whether
+    /// there is more would cost as much again.
     pub(crate) fn read(&mut self, worker: WorkerId, now: Time) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        for _ in 0..READS_PER_TURN {
-            let Some(wire) = self.wires.get_mut(&worker).filter(|wire| !wire.is_deaf) else {
-                break;
-            };
-            match wire.read(&mut buffer) {
-                Ok(ReadOutcome::Open) => {}
-                Ok(ReadOutcome::Ended) => {
-                    self.end_channel(worker, now);
-                    break;
-                }
-                Err(violation) => {
-                    self.condemn(worker, violation.to_string());
-                    break;
-                }
-            }
-            if !self.handle_messages(worker, now) {
+        self.read_once(worker, now);
+    }
+
+    /// Reads what a worker said before its end.
+    pub(crate) fn read_rest(&mut self, worker: WorkerId, now: Time) {
+        for _ in 0..MAX_LAST_READS {
+            if !self.read_once(worker, now) {
                 break;
             }
         }
-        self.buffer = buffer;
+    }
+
+    /// Whether something was read, and more may follow.
+    fn read_once(&mut self, worker: WorkerId, now: Time) -> bool {
+        let Some(wire) = self.wires.get_mut(&worker).filter(|wire| !wire.is_deaf) else {
+            return false;
+        };
+        match wire.read(&mut self.buffer) {
+            Ok(ReadOutcome::Some) => self.handle_messages(worker, now),
+            Ok(ReadOutcome::Nothing) => false,
+            Ok(ReadOutcome::Ended) => {
+                self.end_channel(worker, now);
+                false
+            }
+            Err(violation) => {
+                self.condemn(worker, violation.to_string());
+                false
+            }
+        }
     }
 
     /// Writes what is queued for any worker.

@@ -41,8 +41,10 @@ struct Unsent {
 
 /// What reading a channel came to.
 pub(super) enum ReadOutcome {
-    /// There may be more later.
-    Open,
+    /// Something was read.
+    Some,
+    /// There is nothing now.
+    Nothing,
     /// The worker's end is closed.
     Ended,
 }
@@ -79,9 +81,9 @@ impl Wire {
                     return Err(Violation::TooManyDescriptors);
                 }
                 self.decoder.push(&buffer[..received.bytes], descriptors)?;
-                Ok(ReadOutcome::Open)
+                Ok(ReadOutcome::Some)
             }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(ReadOutcome::Open),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(ReadOutcome::Nothing),
             // A worker that ends with unread messages resets the connection.
             Err(_) => Ok(ReadOutcome::Ended),
         }
