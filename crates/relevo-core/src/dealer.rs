@@ -170,6 +170,9 @@ pub struct Dealer {
 enum Watched {
     Yes,
     No,
+    /// Not until a try finds nothing: it had more than there was room for, so looking at once is
+    /// cheaper than watching again for what is there already.
+    Full,
 }
 
 /// What a worker may have, and has.
@@ -209,7 +212,7 @@ impl Dealer {
     pub fn deadline(&self) -> Option<Time> {
         let held_back = !self.waiting.is_empty()
             || self.emptying.is_some()
-            || self.members.values().any(|watched| *watched == Watched::No);
+            || self.members.values().any(|watched| *watched != Watched::Yes);
         if !held_back {
             return None;
         }
@@ -255,6 +258,9 @@ impl Dealer {
             }
             DealerEvent::NothingThere { member } => {
                 self.trying.remove(&member);
+                if let Some(watched @ Watched::Full) = self.members.get_mut(&member) {
+                    *watched = Watched::No;
+                }
                 if let Some(emptying) = &mut self.emptying {
                     emptying.remove(&member);
                 }
@@ -402,6 +408,13 @@ impl Dealer {
             && self.next_worker(listener).is_some()
     }
 
+    /// Whether there are workers for the listener, and each has all that it may have in flight.
+    fn all_are_busy(&self, listener: ListenerId) -> bool {
+        let mut hands =
+            self.workers.values().filter(|hand| hand.listeners.contains(&listener)).peekable();
+        hands.peek().is_some() && hands.all(|hand| hand.in_flight >= WINDOW)
+    }
+
     fn try_accept(&mut self, member: Member) {
         if self.has_room(member.listener) && self.trying.insert(member) {
             self.actions.push(DealerAction::Try { member });
@@ -409,20 +422,21 @@ impl Dealer {
     }
 
     fn update_watching(&mut self) {
-        let changes: Vec<(Member, Watched)> = self
-            .members
-            .iter()
-            .map(|(member, watched)| {
-                let wanted =
-                    if self.has_room(member.listener) { Watched::Yes } else { Watched::No };
-                (*member, *watched, wanted)
-            })
-            .filter(|(_, watched, wanted)| watched != wanted)
-            .map(|(member, _, wanted)| (member, wanted))
-            .collect();
-        for (member, wanted) in changes {
-            self.members.insert(member, wanted);
-            self.actions.push(DealerAction::Watch { member, on: wanted == Watched::Yes });
+        let members: Vec<(Member, Watched)> =
+            self.members.iter().map(|(member, watched)| (*member, *watched)).collect();
+        for (member, watched) in members {
+            let now = match (watched, self.has_room(member.listener)) {
+                (Watched::No, true) => Watched::Yes,
+                (Watched::Yes, false) if self.all_are_busy(member.listener) => Watched::Full,
+                (Watched::Yes, false) => Watched::No,
+                (Watched::Full, true) => {
+                    self.try_accept(member);
+                    continue;
+                }
+                (Watched::Yes, true) | (Watched::No | Watched::Full, false) => continue,
+            };
+            self.members.insert(member, now);
+            self.actions.push(DealerAction::Watch { member, on: now == Watched::Yes });
         }
     }
 
