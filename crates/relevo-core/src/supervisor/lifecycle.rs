@@ -108,10 +108,11 @@ impl Supervisor {
             .slot(slot)
             .retry_at
             .filter(|_| vacant && !was_incoming && self.stop.is_none())
+            .filter(|_| !self.has_first_start_failed())
             .map(|at| at.since(self.now));
         self.tell(Notice::WorkerFailed { worker: id, slot, failure: failure.clone(), next_try });
         self.rollout_worker_failed(id, &failure);
-        self.first_start_failed(id, failure);
+        self.end_failed_start(id, failure);
     }
 
     /// Nobody works in the slot any more, or only the other one of two.

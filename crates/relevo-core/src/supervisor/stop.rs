@@ -111,9 +111,13 @@ impl Supervisor {
     }
 
     /// When every slot's first try has failed and nothing was ever ready, the start has failed.
-    pub(super) fn first_start_failed(&mut self, worker: WorkerId, failure: Failure) {
+    pub(super) fn has_first_start_failed(&self) -> bool {
         let all_failed = self.slots.iter().all(|slot| slot.failed_once);
-        if !self.ever_ready && all_failed && !self.spec.keep_trying && self.stop.is_none() {
+        !self.ever_ready && all_failed && !self.spec.keep_trying && self.stop.is_none()
+    }
+
+    pub(super) fn end_failed_start(&mut self, worker: WorkerId, failure: Failure) {
+        if self.has_first_start_failed() {
             self.tell(Notice::FirstStartFailed { worker, failure });
             self.stop_now(1);
         }

@@ -196,7 +196,10 @@ impl World {
         self.live_until(end, &done);
         if !done(self) {
             let forgotten = self.books.forgotten().join("\n");
-            panic!("not within {limit:?}: {what}\n{forgotten}\n{:#?}\n{:#?}", self.dealer, self.supervisor);
+            panic!(
+                "not within {limit:?}: {what}\n{forgotten}\n{:#?}\n{:#?}",
+                self.dealer, self.supervisor
+            );
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Control {
     poller: Rc<Poller>,
     name: String,
     opened: Option<Opened>,
+    /// A descriptor held for when there is none left.
+    spare: Option<fs::File>,
     clients: BTreeMap<u32, Client>,
     requests: BTreeMap<RequestId, Waiting>,
     next_client: u32,
@@ -83,6 +85,7 @@ impl Control {
             poller,
             name,
             opened: None,
+            spare: fs::File::open("/dev/null").ok(),
             clients: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_client: 0,
@@ -130,9 +133,7 @@ impl Control {
 
     /// Takes new clients.
     pub(crate) fn accept(&mut self) {
-        while let Some(Ok((stream, _))) =
-            self.opened.as_ref().map(|opened| opened.listener.accept())
-        {
+        while let Some(stream) = self.accept_one() {
             let allowed = peer_credentials(&stream)
                 .is_ok_and(|peer| peer.uid == effective_uid() || peer.uid == 0);
             if !allowed || stream.set_nonblocking(true).is_err() {
@@ -146,6 +147,22 @@ impl Control {
             self.next_client = self.next_client.wrapping_add(1);
             if self.poller.add(&stream, Token::Client(id).pack(), Interest::READ).is_ok() {
                 self.clients.insert(id, Client::new(stream));
+            }
+        }
+    }
+
+    /// Without a descriptor left, a client would wait in the queue and wake us again and again: then
+    /// the spare one is given up for the moment that it takes to turn the client away.
+    fn accept_one(&mut self) -> Option<UnixStream> {
+        let listener = &self.opened.as_ref()?.listener;
+        match listener.accept() {
+            Ok((stream, _)) => Some(stream),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(_) => {
+                self.spare = None;
+                drop(listener.accept());
+                self.spare = fs::File::open("/dev/null").ok();
+                None
             }
         }
     }
