@@ -26,6 +26,7 @@
 const COMMAND = 'NODE_RELEVO'; // Node hides messages whose `cmd` begins with NODE_ from the app.
 const PROTOCOL_VERSION = 1;
 const REPORT_EVERY_MS = 250;
+const FIRST_STREAM_MS = 2000; // how long a new HTTP/2 session may take to send its first request
 const LINGER_QUIET_MS = 2000; // how long a half-closed connection may say nothing before it is destroyed
 const LINGER_MAX_MS = 15000; // and how long it may go on saying things that nobody will read
 
@@ -694,7 +695,25 @@ function drainSession(connection) {
   connection.session = session;
   session.on('stream', (stream) => quietly(() => watchStream(connection, stream)));
   for (const stream of streamsOf(session)) watchStream(connection, stream);
+  if (quietly(() => session.state.lastProcStreamID) !== 0) {
+    closeSession(session);
+    return;
+  }
+  // Its client has just connected, and its first request is on its way: that one is served before the end is announced.
+  freshSessions.set(session, Date.now() + FIRST_STREAM_MS);
+  session.once('stream', () => process.nextTick(() => quietly(() => closeSession(session))));
+}
+
+const freshSessions = new Map(); // those without a stream yet -> when they are closed all the same
+
+function closeSession(session) {
+  freshSessions.delete(session);
   if (!session.closed && !session.destroyed) session.close();
+}
+
+function closeLateSessions() {
+  const now = Date.now();
+  for (const [session, at] of freshSessions) if (at <= now) closeSession(session);
 }
 
 /**
@@ -857,6 +876,7 @@ function report() {
 /** Not every change has an event (a body read to its end, an upgrade); those that work are looked at regularly. */
 function tick() {
   endLingerers();
+  closeLateSessions();
   for (const connection of busy) toRecheck.add(connection);
   recheckAll();
   if (!drainedSaid) report();

@@ -92,6 +92,22 @@ for (const [name, make, scheme] of [
     assert.deepStrictEqual([app.count('closed'), app.uncaught], [1, undefined]);
   });
 
+  test(`${name}: a client that has just connected gets the answer to its first request`, async (t) => {
+    const app = App.start(t, SITE(make));
+    const port = await app.listening();
+    const fresh = new Session(t, app, `${scheme}://127.0.0.1:${port}`);
+    const silent = new Session(t, app, `${scheme}://127.0.0.1:${port}`);
+    // The settings come from the worker, so it has accepted them.
+    const taken = ({ session }) => new Promise((come) => { session.once('remoteSettings', come); });
+    await Promise.all([fresh, silent].map(taken));
+    await app.drain();
+    assert.strictEqual(await fresh.answer(fresh.request('/now')), '/now');
+    await fresh.ended();
+    await silent.ended();
+    await app.act('drained');
+    assert.strictEqual(await app.disconnect(), 0);
+  });
+
   test(`${name}: what a busy client sends is answered, or refused unseen`, async (t) => {
     const app = App.start(t, SITE(make));
     const port = await app.listening();

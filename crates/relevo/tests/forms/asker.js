@@ -5,8 +5,7 @@
 //   https PORT    the body
 //   resume PORT   the body and `resumed` or `full`: TLS 1.2, with the session of the first such
 //                 connection to this port
-//   http2 PORT    the body, over cleartext HTTP/2; a stream that was refused, which says that nobody
-//                 has worked on it (RFC 9113, 8.7), is asked for once more on another connection
+//   http2 PORT    the body, over cleartext HTTP/2
 //
 // What fails is answered by `! ` and why.
 const http2 = require('node:http2');
@@ -38,13 +37,10 @@ const kinds = {
     });
   }),
 
-  http2: (port) => http2Once(port).catch((error) => {
-    if (/REFUSED_STREAM/.test(error.message)) return http2Once(port);
-    throw error;
-  }),
+  http2: askByHttp2,
 };
 
-function http2Once(port) {
+function askByHttp2(port) {
   return new Promise((resolve, reject) => {
     const session = http2.connect(`http://${host}:${port}`).on('error', reject);
     const stream = session.request({ ':path': '/' }).on('error', reject);
