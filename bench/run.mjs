@@ -23,7 +23,7 @@ async function main() {
   const options = readOptions(process.argv.slice(2), measures.map(({ name }) => name));
   if (options.help) return console.log(help);
 
-  const settings = options.short ? short : full;
+  const settings = { ...(options.short ? short : full), ...options.settings };
   const chosen = measures.filter(({ name }) => options.only.includes(name));
   const available = choosePeers(chosen, options);
 

@@ -12,6 +12,8 @@ bars were reached. Exit code: 0, or 1 if a bar was missed, or 2 for wrong usage.
 
   --only NAME     one measure; may be given several times
   --runs N        runs of each peer (default 5; with --short 1)
+  --requests N    connections of the measures that open one per request (default 100000)
+  --seconds N     length of each run under keep-alive and mixed load (default 10)
   --short         few requests, to see that everything works; no bars
   --peers-only    leave Relevo out if it has not been built
   --node PATH     the node that runs the apps (default: node 22 of fixtures/node)
@@ -30,6 +32,8 @@ export function readOptions(args, measureNames) {
       options: {
         'only': { type: 'string', multiple: true },
         'runs': { type: 'string' },
+        'requests': { type: 'string' },
+        'seconds': { type: 'string' },
         'short': { type: 'boolean', default: false },
         'peers-only': { type: 'boolean', default: false },
         'node': { type: 'string', default: inRepository('fixtures/node/node_modules/node22/bin/node') },
@@ -42,8 +46,9 @@ export function readOptions(args, measureNames) {
   } catch (error) {
     throw wrong(error.message);
   }
-  const runs = Number(values.runs ?? (values.short ? 1 : 5));
-  if (!Number.isInteger(runs) || runs < 1) throw wrong(`--runs ${values.runs}: a number from 1 on is needed`);
+  const runs = count('runs', values.runs ?? (values.short ? 1 : 5));
+  const requests = values.requests && count('requests', values.requests);
+  const seconds = values.seconds && count('seconds', values.seconds);
   for (const name of values.only ?? []) {
     if (!measureNames.includes(name)) throw wrong(`--only ${name}: there are ${measureNames.join(', ')}`);
   }
@@ -56,12 +61,19 @@ export function readOptions(args, measureNames) {
     only: values.only ?? measureNames,
     runs,
     short: values.short,
+    settings: { ...(requests && { requests }), ...(seconds && { wrkSeconds: seconds, lossSeconds: seconds }) },
     peersOnly: values['peers-only'],
     tools: { node: values.node, relevo: values.relevo },
     write: values.write,
     date: values.date,
     document: inRepository('docs/benchmarks.md'),
   };
+}
+
+function count(name, text) {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) throw wrong(`--${name} ${text}: a number from 1 on is needed`);
+  return number;
 }
 
 function wrong(message) {
