@@ -15,7 +15,7 @@
  *                        closed: the servers' 'close' events come out
  *
  * Rules it lives by:
- *  - Until a drain begins, nothing runs per request. Per accepted connection there is one weak reference.
+ *  - Until a drain begins, nothing runs per request or per connection: what there is, is looked up then.
  *  - Nothing here may throw into the app, keep its process alive, or show up in it where that can be avoided.
  *  - What is read from Node's internals is looked for, never presumed: where it is missing, the connection is counted
  *    as one of less known kind, and nothing else changes.
@@ -117,7 +117,6 @@ let net;
 let sendOfNode; // process.send as Node made it: what the app or an APM tool puts there later is not for us
 
 const servers = new WeakList(() => false); // every net.Server that began to listen
-const accepted = new WeakList((socket) => socket.destroyed || isGivenAway(socket)); // raw sockets, before the drain
 const udpSockets = new WeakList(() => false);
 const tlsOver = new WeakMap(); // raw socket -> its TLSSocket, once the handshake is done
 const tlsWatched = new WeakSet();
@@ -134,7 +133,6 @@ function start() {
   sendOfNode = process.send;
   leaveExecArgv();
   watchServers();
-  watchConnections();
   watchUdp();
   quietly(watchPrimaryBranch);
   // In front of cluster's own listener: a `disconnect` must find the servers that it no longer knows of.
@@ -243,8 +241,10 @@ function watchServers() {
     quietly(() => {
       servers.add(this);
       watchTls(this);
-      watchConnectionsOf(this);
-      if (draining) detach(this);
+      if (draining) {
+        watchConnectionsOf(this);
+        detach(this);
+      }
     });
     return result;
   };
@@ -355,7 +355,7 @@ function closeDetached(done) {
 
 /** Node publishes every socket that a net.Server accepted, after the 'connection' listeners have run. */
 function watchConnections() {
-  subscribe('net.server.socket', ({ socket }) => onAccepted(socket));
+  subscribe('net.server.socket', ({ socket }) => track(socket, socket));
 }
 
 /** The channel came in the course of 18; on releases that lack it, a listener does, though the app can see it. */
@@ -363,7 +363,7 @@ function watchConnectionsOf(server) {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > 18 || minor >= 13 || connectionsWatched.has(server)) return;
   connectionsWatched.add(server);
-  server.on('connection', (socket) => quietly(() => onAccepted(socket)));
+  server.on('connection', (socket) => quietly(() => track(socket, socket)));
 }
 
 function subscribe(name, onPublished) {
@@ -371,11 +371,6 @@ function subscribe(name, onPublished) {
   const listener = (message) => quietly(() => onPublished(message));
   if (channels.subscribe) channels.subscribe(name, listener);
   else channels.channel(name).subscribe(listener);
-}
-
-function onAccepted(socket) {
-  if (draining) track(socket, socket);
-  else accepted.add(socket);
 }
 
 /** Nothing leads from a raw socket to the TLSSocket over it, so it must be remembered (once per handshake). */
@@ -451,11 +446,25 @@ function parserListOf(server) {
   return undefined;
 }
 
+/**
+ * The raw sockets that servers here have accepted, among all that Node has open. To note each one as it comes would cost
+ * every new connection something; Node knows them anyway. An app may have unref'd one, which only HTTP's list then has.
+ */
+function acceptedSockets() {
+  const { noDeprecation } = process;
+  process.noDeprecation = true; // under --pending-deprecation, it would warn the app of what it does not do
+  try {
+    return process._getActiveHandles().filter((handle) => handle instanceof net.Socket && handle.server && !isGivenAway(handle));
+  } finally {
+    process.noDeprecation = noDeprecation;
+  }
+}
+
 /** Finds what there is when the drain begins. The parsers' list tells whose next message has begun already. */
 function trackExisting() {
   const lists = new Set();
   for (const server of servers.live()) lists.add(parserListOf(server));
-  for (const raw of accepted.live()) track(raw, tlsOver.get(raw) || raw);
+  for (const raw of quietly(acceptedSockets) || []) track(raw, tlsOver.get(raw) || raw);
   // A server need not listen to have connections; those that others feed show up as a socket's owner.
   for (const { top } of connections.values()) if (top.server) lists.add(parserListOf(top.server));
   for (const list of lists) {
@@ -792,6 +801,8 @@ function drain() {
   draining = true;
   watchWorkerDisconnect();
   watchHttp1();
+  watchConnections();
+  for (const server of servers.live()) quietly(() => watchConnectionsOf(server));
   let listeners = 0;
   for (const server of servers.live()) if (quietly(() => detach(server))) listeners += 1;
   for (const socket of udpSockets.live()) quietly(() => stopReceiving(socket));

@@ -42,7 +42,10 @@ async function main() {
     print(results.at(-1));
   }
 
-  if (options.write) write(options.document, { date: options.date, runs: options.runs, facts, results });
+  if (options.write) {
+    const left = measures.filter((measure) => !chosen.includes(measure)).map(({ title }) => title);
+    write(options.document, { date: options.date, runs: options.runs, facts, results, left });
+  }
   const missed = results.flatMap(({ verdicts }) => verdicts).filter(({ verdict }) => verdict !== 'reached' && !(options.peersOnly && verdict === 'not measured'));
   if (missed.length > 0) {
     console.error(`\n${missed.length} bars were not reached.`);

@@ -31,7 +31,7 @@ export async function environment(tools, names) {
   };
 }
 
-export function write(file, { date, runs, facts, results }) {
+export function write(file, { date, runs, facts, results, left }) {
   const sections = results.map(({ measure, summaries, verdicts, settings }) => [
     `## ${measure.title}`,
     `${measure.what(settings)}.`,
@@ -47,6 +47,7 @@ export function write(file, { date, runs, facts, results }) {
       ['settings', `${workers} workers each; ${runs} interleaved runs, each on a peer started afresh; median (lowest–highest)`],
     ]).replace('---:', '---'),
     ...sections,
+    ...(left.length > 0 ? [`Not part of this run: ${left.join(', ')}.`] : []),
   ].join('\n\n')}\n`);
 }
 
