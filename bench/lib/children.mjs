@@ -26,9 +26,9 @@ export function own(pids) {
   };
 }
 
-// Runs a command to its end; past `timeoutMs` it is killed and `timedOut` is true.
+// Runs a command to its end, in a session of its own (as the peers have: see `supervise`); past `timeoutMs` it is killed and `timedOut` is true.
 export async function run(command, args, { timeoutMs, env = process.env } = {}) {
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const pids = () => (child.pid && child.exitCode === null ? [child.pid] : []);
   sources.add(pids);
   let stdout = '';

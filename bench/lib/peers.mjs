@@ -167,7 +167,9 @@ async function startRelevo({ node, relevo }, balance) {
 
 // A child whose last output is kept for error messages.
 function supervise(command, args, env) {
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  // In a session of its own, as under a service manager: the kernel shares CPUs out by session (sched(7), autogroup),
+  // and who shared one with the load would be scheduled otherwise than the rest.
+  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.on('error', (error) => { output += error.message; });
   for (const stream of [child.stdout, child.stderr]) {
