@@ -79,6 +79,8 @@ pub enum Action {
     Eligible {
         /// Who.
         worker: WorkerId,
+        /// Where it works.
+        slot: Slot,
         /// For what.
         listener: ListenerId,
         /// Whether from now on it may.

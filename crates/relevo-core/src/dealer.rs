@@ -14,7 +14,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::{ConnectionId, ListenerId, Member, Time, WorkerId};
+use crate::{ConnectionId, ListenerId, Member, Slot, Time, WorkerId};
 
 /// How many connections one worker may have in flight, when every other has as many.
 const WINDOW: usize = 8;
@@ -44,6 +44,8 @@ pub enum DealerEvent {
     Eligible {
         /// Who.
         worker: WorkerId,
+        /// Where it works.
+        slot: Slot,
         /// For what.
         listener: ListenerId,
         /// Whether it may.
@@ -220,6 +222,13 @@ impl Dealer {
         shunned.chain(self.paused_until).min()
     }
 
+    /// Whether every worker has so much in flight that nothing is lost by letting what they say gather
+    /// for a moment.
+    pub fn has_time(&self) -> bool {
+        let mut hands = self.workers.values().filter(|hand| !hand.listeners.is_empty()).peekable();
+        hands.peek().is_some() && hands.all(|hand| hand.in_flight > WINDOW / 2)
+    }
+
     /// How many connections the primary holds: accepted, and not yet placed.
     pub fn held(&self) -> usize {
         self.held.len()
@@ -232,10 +241,10 @@ impl Dealer {
             }
             DealerEvent::Accept { member, on: false } => self.stop_watching(member),
             DealerEvent::Closed { member } => self.closed(member),
-            DealerEvent::Eligible { worker, listener, on: true } => {
+            DealerEvent::Eligible { worker, slot: _, listener, on: true } => {
                 self.workers.entry(worker).or_default().listeners.insert(listener);
             }
-            DealerEvent::Eligible { worker, listener, on: false } => {
+            DealerEvent::Eligible { worker, slot: _, listener, on: false } => {
                 if let Some(hand) = self.workers.get_mut(&worker) {
                     hand.listeners.remove(&listener);
                 }

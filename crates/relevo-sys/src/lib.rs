@@ -13,6 +13,7 @@
 //! | learn what a socket is, accept from it | [`socket`] |
 //! | pass descriptors over a Unix socket | [`scm`] |
 //! | wait for descriptors | [`poll`] |
+//! | wake a thread that waits | [`wake`] |
 //! | be told of signals | [`signals`] |
 //! | start a worker's process | [`launch`] |
 //! | watch, signal and reap processes | [`process`] |
@@ -34,6 +35,7 @@ pub mod process;
 pub mod scm;
 pub mod signals;
 pub mod socket;
+pub mod wake;
 
 #[cfg(test)]
 mod test_support;

@@ -45,7 +45,7 @@ impl Table {
 
     fn eligible(&mut self, worker: u64, listener: u32, on: bool) -> Vec<DealerAction> {
         let (worker, listener) = (WorkerId(worker), ListenerId(listener));
-        self.happens(DealerEvent::Eligible { worker, listener, on })
+        self.happens(DealerEvent::Eligible { worker, slot: Slot(0), listener, on })
     }
 
     fn readable(&mut self) -> Vec<DealerAction> {
@@ -360,4 +360,22 @@ fn emptying_goes_on_when_the_system_can_accept_again() {
     check(&t.happens(DealerEvent::AcceptFailed { member: seat(0) }), "watch 1/all off");
     check(&t.after(MS(100)), "watch 1/all\ntry 1/0");
     check(&t.nothing_there(seat(0)), "queues emptied");
+}
+
+#[test]
+fn there_is_time_only_while_every_worker_has_more_than_half_its_window() {
+    let mut table = Table::with([1, 2]);
+    assert!(!table.dealer.has_time());
+    let given = table.deal(1..=8);
+    assert_eq!(given.len(), 8);
+    assert!(!table.dealer.has_time(), "half a window each");
+    let _more = table.deal(9..=10);
+    assert!(table.dealer.has_time());
+    let _placed = table.placed(1);
+    assert!(!table.dealer.has_time());
+}
+
+#[test]
+fn without_workers_there_is_nothing_to_wait_for() {
+    assert!(!Table::with([]).dealer.has_time());
 }

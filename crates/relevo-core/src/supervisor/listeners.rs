@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{MAX_LISTENERS, Supervisor};
 use crate::listener::{Arrangement, Listener, MemberState};
 use crate::worker::Door;
-use crate::{Action, ListenerId, Member, Notice, QueryId, Seat, Wish, WorkerId};
+use crate::{Action, ListenerId, Member, Notice, QueryId, Seat, Slot, Wish, WorkerId};
 
 /// What bare Node gives for an address that is taken (`errno(3)`, Linux).
 const EADDRINUSE: i32 = 98;
@@ -226,7 +226,7 @@ impl Supervisor {
 
     /// Tells the shell to whom connections may be dealt.
     pub(super) fn update_eligible(&mut self) {
-        let wanted: BTreeSet<(WorkerId, ListenerId)> = self
+        let wanted: BTreeSet<(WorkerId, Slot, ListenerId)> = self
             .workers
             .iter()
             .flat_map(|(id, worker)| worker.doors.keys().map(move |door| (*id, worker, *door)))
@@ -234,14 +234,14 @@ impl Supervisor {
             .filter(|(_, _, listener)| {
                 self.listeners.get(listener).is_some_and(|l| l.wish.kind.is_stream())
             })
-            .map(|(id, _, listener)| (id, listener))
+            .map(|(id, worker, listener)| (id, worker.slot, listener))
             .collect();
         let told = std::mem::replace(&mut self.told_eligible, wanted.clone());
-        for (worker, listener) in told.difference(&wanted) {
-            self.act(Action::Eligible { worker: *worker, listener: *listener, on: false });
+        for &(worker, slot, listener) in told.difference(&wanted) {
+            self.act(Action::Eligible { worker, slot, listener, on: false });
         }
-        for (worker, listener) in wanted.difference(&told) {
-            self.act(Action::Eligible { worker: *worker, listener: *listener, on: true });
+        for &(worker, slot, listener) in wanted.difference(&told) {
+            self.act(Action::Eligible { worker, slot, listener, on: true });
         }
     }
 }

@@ -85,7 +85,7 @@ pub struct Supervisor {
     next_generation: u64,
     /// What the shell has been told to accept from, and whom to deal to.
     told_accepting: BTreeSet<Member>,
-    told_eligible: BTreeSet<(WorkerId, ListenerId)>,
+    told_eligible: BTreeSet<(WorkerId, Slot, ListenerId)>,
     actions: Vec<Action>,
 }
 

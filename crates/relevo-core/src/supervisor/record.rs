@@ -91,11 +91,11 @@ impl Supervisor {
     /// so it is told once more.
     fn forget_worker(&mut self, id: WorkerId) -> Option<Worker> {
         let told = std::mem::take(&mut self.told_eligible);
-        for (worker, listener) in told {
+        for (worker, slot, listener) in told {
             if worker == id {
-                self.act(Action::Eligible { worker, listener, on: false });
+                self.act(Action::Eligible { worker, slot, listener, on: false });
             } else {
-                self.told_eligible.insert((worker, listener));
+                self.told_eligible.insert((worker, slot, listener));
             }
         }
         self.workers.remove(&id)

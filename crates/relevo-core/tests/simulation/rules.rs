@@ -181,7 +181,7 @@ impl Rules {
             Action::Accept { member, on: false } => {
                 assert!(self.accepting.remove(member), "{action:?} is told twice");
             }
-            Action::Eligible { worker, listener, on: true } => {
+            Action::Eligible { worker, listener, on: true, .. } => {
                 let known = self.known(*worker);
                 let listens = known.listening.contains(listener) && !known.channel_ended;
                 assert!(listens && !known.gone, "{action:?}, but it does not listen");

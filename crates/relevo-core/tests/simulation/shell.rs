@@ -117,8 +117,8 @@ impl World {
                 self.soon(50, Happening::Told(inspected));
             }
             Action::Accept { member, on } => self.order(DealerEvent::Accept { member, on }),
-            Action::Eligible { worker, listener, on } => {
-                self.order(DealerEvent::Eligible { worker, listener, on });
+            Action::Eligible { worker, slot, listener, on } => {
+                self.order(DealerEvent::Eligible { worker, slot, listener, on });
             }
             Action::EmptyQueues => {
                 let members = self.sockets.iter().copied().collect();

@@ -1,12 +1,12 @@
 //! The primary: what `relevo run` becomes.
 //!
-//! One thread, one loop: wait for a descriptor or a deadline, turn what happened into events, give them
+//! One loop: wait for a descriptor or a deadline, turn what happened into events, give them
 //! to the core, do what it says (`perform.rs`). Readiness is level-triggered, so what is not read yet
 //! waits in the kernel, and no queue of our own can grow. Nothing wakes the loop while nothing goes on.
 //!
 //! | file | |
 //! | --- | --- |
-//! | `hub/` | listening sockets, channels, dealt connections |
+//! | `hub/` | listening sockets, channels, dealt connections: a thread of its own |
 //! | `processes.rs` | starting, signalling and reaping workers |
 //! | `output/` | what workers write, on its way out |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
@@ -35,9 +35,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use relevo_core::{
-    Balance, DealerEvent, Event, Generation, Slot, SpawnStage, Supervisor, Time, WorkerId,
-};
+use relevo_core::{Balance, Event, Generation, Slot, SpawnStage, Supervisor, Time, WorkerId};
 use relevo_sys::lock::LockGuard;
 use relevo_sys::poll::{Interest, Poller, Ready};
 use relevo_sys::process::reap_strangers;
@@ -46,7 +44,7 @@ use relevo_sys::{Errno, Pid, Signal};
 use agent_file::AgentFile;
 use clock::Clock;
 use control::{Control, Wish};
-use hub::Hub;
+use hub::{HubHandle, Told};
 use notify::Notifier;
 use output::{Output, Stream};
 pub(crate) use processes::Launch;
@@ -68,7 +66,7 @@ pub(crate) struct Primary {
     poller: Rc<Poller>,
     clock: Clock,
     supervisor: Supervisor,
-    hub: Hub,
+    hub: HubHandle,
     processes: Processes,
     output: Output,
     control: Control,
@@ -105,43 +103,26 @@ impl Primary {
         }
     }
 
-    /// Handles events until there are none, and writes what came of them.
+    /// Handles events until there are none.
     fn settle(&mut self) {
-        loop {
-            self.events.append(&mut self.hub.take_events());
-            while let Some(event) = self.events.pop_front() {
-                let ended = ended(&event);
-                for action in self.supervisor.handle(self.clock.now(), event) {
-                    self.perform(action);
-                }
-                if let Some(worker) = ended {
-                    self.processes.forget_buried(worker);
-                }
-                self.events.append(&mut self.hub.take_events());
+        while let Some(event) = self.events.pop_front() {
+            let ended = ended(&event);
+            for action in self.supervisor.handle(self.clock.now(), event) {
+                self.perform(action);
             }
-            self.hub.flush(self.clock.now());
-            for complaint in self.hub.take_complaints() {
-                self.output.say(&complaint);
-            }
-            self.events.append(&mut self.hub.take_events());
-            if self.events.is_empty() {
-                return;
+            if let Some(worker) = ended {
+                self.processes.forget_buried(worker);
             }
         }
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        let supervisor = self.supervisor.deadline().map(|deadline| deadline.at);
-        [supervisor, self.hub.deadline()].into_iter().flatten().min()
+        self.supervisor.deadline().map(|deadline| deadline.at)
     }
 
     fn on_deadlines(&mut self) {
-        let now = self.clock.now();
-        if self.supervisor.deadline().is_some_and(|deadline| deadline.at <= now) {
+        if self.next_deadline().is_some_and(|at| at <= self.clock.now()) {
             self.events.push_back(Event::Tick);
-        }
-        if self.hub.deadline().is_some_and(|at| at <= now) {
-            self.deal(DealerEvent::Tick);
         }
     }
 
@@ -162,10 +143,9 @@ impl Primary {
                     self.grant(wishes);
                 }
             }
-            Token::Channel(worker) => {
-                if ready.readable || ready.hangup {
-                    self.hub.read(worker, self.clock.now());
-                }
+            Token::Hub => {
+                let reports = self.hub.take_reports();
+                self.take_in(reports);
             }
             Token::Process(worker) => self.on_process_end(worker),
             Token::Launch(worker) => self.on_launch(worker),
@@ -174,12 +154,16 @@ impl Primary {
                     self.end_output(worker, stream);
                 }
             }
-            Token::Member(member) => self.deal(DealerEvent::Readable { member }),
         }
     }
 
-    fn deal(&mut self, event: DealerEvent) {
-        self.hub.deal(self.clock.now(), event);
+    fn take_in(&mut self, reports: Vec<Told>) {
+        for report in reports {
+            match report {
+                Told::Event(event) => self.events.push_back(event),
+                Told::Complaint(what) => self.output.say(&what),
+            }
+        }
     }
 
     fn on_signals(&mut self) {
@@ -210,12 +194,12 @@ impl Primary {
     }
 
     fn status(&self) -> relevo_wire::Status {
-        let queued = |listener| self.hub.queued(listener);
+        let sight = self.hub.look();
         let around = status::Surroundings {
             name: &self.name,
             balance: self.balance,
             releases: &self.releases,
-            queued: &queued,
+            sight: &sight,
         };
         status::status(&self.supervisor.view(), &around)
     }
@@ -229,7 +213,8 @@ impl Primary {
             self.end_output(worker, Stream::Out);
             self.end_output(worker, Stream::Err);
             self.processes.bury(worker);
-            self.hub.end_channel(worker, self.clock.now());
+            let reports = self.hub.end_channel(worker);
+            self.take_in(reports);
             self.events.push_back(failed);
         }
     }
@@ -248,7 +233,7 @@ impl Primary {
         while self.releases.len() > RELEASES_KEPT {
             self.releases.pop_first();
         }
-        self.hub.add_channel(worker, started.channel)?;
+        self.hub.add_channel(worker, started.channel);
         self.output.add(worker, Stream::Out, slot, started.stdout);
         self.output.add(worker, Stream::Err, slot, started.stderr);
         let watch = |fd: Option<std::os::fd::BorrowedFd<'_>>, token: Token| match fd {
@@ -284,9 +269,8 @@ impl Primary {
             return;
         }
         self.on_launch(worker);
-        self.hub.read_rest(worker, self.clock.now());
-        self.hub.end_channel(worker, self.clock.now());
-        self.events.append(&mut self.hub.take_events());
+        let reports = self.hub.end_channel(worker);
+        self.take_in(reports);
         self.end_output(worker, Stream::Out);
         self.end_output(worker, Stream::Err);
         if let Some(fd) = self.processes.pidfd(worker) {
@@ -309,13 +293,14 @@ impl Primary {
         let pid =
             self.processes.pid(worker).and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         pid.map(|pid| {
-            native::unprotected(pid, &self.hub.inodes(), self.processes.inspect_port(worker))
+            native::unprotected(pid, &self.hub.look().inodes, self.processes.inspect_port(worker))
         })
         .unwrap_or_default()
     }
 
     /// Leaves nothing behind.
     fn end(&mut self) {
+        self.hub.end();
         self.control.flush();
         self.control.close();
         self.output.flush();

@@ -1,6 +1,6 @@
 //! Doing what the core decided: one exhaustive match, and nothing is decided here.
 
-use relevo_core::{Action, DealerEvent, Event, Notify};
+use relevo_core::{Action, Event, Notify};
 
 use super::{Primary, log, status};
 
@@ -10,11 +10,8 @@ impl Primary {
             Action::Spawn { worker, slot, generation } => self.spawn(worker, slot, generation),
             Action::SignalStop { worker } => self.processes.signal_stop(worker, self.stop_signal),
             Action::Kill { worker } => self.processes.kill_group(worker),
-            Action::OpenMember { member, wish } => {
-                let event = self.hub.open_member(member, &wish);
-                self.events.push_back(event);
-            }
-            Action::CloseMember { member } => self.hub.close_member(member, self.clock.now()),
+            Action::OpenMember { member, wish } => self.hub.open_member(member, wish),
+            Action::CloseMember { member } => self.hub.close_member(member),
             Action::Answer { worker, query, member, given } => {
                 self.hub.answer(worker, query, member, given);
             }
@@ -23,14 +20,11 @@ impl Primary {
                 let unprotected = self.inspect_sockets(worker);
                 self.events.push_back(Event::SocketsInspected { worker, unprotected });
             }
-            Action::Accept { member, on } => self.deal(DealerEvent::Accept { member, on }),
-            Action::Eligible { worker, listener, on } => {
-                self.deal(DealerEvent::Eligible { worker, listener, on });
+            Action::Accept { member, on } => self.hub.accept(member, on),
+            Action::Eligible { worker, slot, listener, on } => {
+                self.hub.eligible(worker, slot, listener, on);
             }
-            Action::EmptyQueues => {
-                let members = self.hub.stream_members();
-                self.deal(DealerEvent::EmptyQueues { members });
-            }
+            Action::EmptyQueues => self.hub.empty_queues(),
             Action::Drain { worker, within } => self.hub.drain(worker, within),
             Action::Disconnect { worker } => self.hub.disconnect(worker),
             Action::AllowLeave { worker } => self.hub.allow_leave(worker),

@@ -18,7 +18,7 @@ use relevo_wire::ExitCode;
 use super::agent_file::AgentFile;
 use super::clock::Clock;
 use super::control::Control;
-use super::hub::{Hub, Inherited};
+use super::hub::{HubHandle, Inherited};
 use super::notify::Notifier;
 use super::output::Output;
 use super::processes::Processes;
@@ -100,7 +100,11 @@ impl Primary {
             .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
         let clock = Clock::start();
         let inherited = service.inherited.into_iter().filter_map(Inherited::examine).collect();
-        let hub = Hub::new(Rc::clone(&poller), service.backlog, inherited);
+        let hub = HubHandle::start(clock, service.backlog, inherited)
+            .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
+        poller
+            .add(hub.reported(), Token::Hub.pack(), Interest::READ)
+            .map_err(system("cannot wait for the hub"))?;
         let control = Control::new(Rc::clone(&poller), service.name.clone());
         let notify_socket = std::env::var("NOTIFY_SOCKET").ok();
         let balance = service.spec.balance;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ExitHow, Generation, Kind, Left, ListenerId, Outcome, RolloutPhase, RolloutReport,
-    RolloutView, ServiceState, SlotView, SlotWord, View, WorkerId, WorkerView, WorkerWord,
+    Balance, ExitHow, Generation, Kind, Left, Outcome, RolloutPhase, RolloutReport, RolloutView,
+    ServiceState, SlotView, SlotWord, View, WorkerId, WorkerView, WorkerWord,
 };
 use relevo_sys::{Pid, proc};
 use relevo_wire::status as wire;
 
+use super::hub::Sight;
 use super::log;
 
 /// What the core does not know.
@@ -18,7 +19,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) name: &'a str,
     pub(crate) balance: Balance,
     pub(crate) releases: &'a BTreeMap<Generation, PathBuf>,
-    pub(crate) queued: &'a dyn Fn(ListenerId) -> Option<u64>,
+    pub(crate) sight: &'a Sight,
 }
 
 /// The service in detail.
@@ -146,7 +147,7 @@ fn listeners(view: &View<'_>, around: &Surroundings<'_>) -> Vec<wire::Listener> 
             wire::Dealing::Kernel
         }),
         weights: None,
-        queued: (around.queued)(listener.id),
+        queued: around.sight.queued.get(&listener.id).copied(),
         covering: listener.covering.iter().map(|slot| slot.0).collect(),
         address: listener.address,
     };

@@ -223,7 +223,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Refuse { worker, errno, .. } => format!("refuse {worker}, error {errno}"),
         Action::InspectSockets { worker } => format!("inspect {worker}"),
         Action::Accept { member, on } => format!("accept {}{}", socket(*member), off(on)),
-        Action::Eligible { worker, listener, on } => {
+        Action::Eligible { worker, listener, on, .. } => {
             format!("eligible {worker} for {listener}{}", off(on))
         }
         Action::EmptyQueues => "empty queues".to_owned(),

@@ -1,20 +1,21 @@
 //! Carrying out what the dealer decides.
 
 use relevo_core::{
-    ConnectionId, DealerAction, DealerEvent, Event, ListenerId, Member, NotTaken, Time, WorkerId,
+    ConnectionId, DealerAction, DealerEvent, Event, ListenerId, Member, NotTaken, WorkerId,
 };
 use relevo_sys::poll::Interest;
 use relevo_sys::socket::accept;
 
-use super::super::token::Token;
 use super::Hub;
+use super::order::Report;
+use super::token::Token;
 
 impl Hub {
     /// Tells the dealer what happened, and does what it wants.
-    pub(crate) fn deal(&mut self, now: Time, event: DealerEvent) {
+    pub(super) fn deal(&mut self, event: DealerEvent) {
         let mut todo = std::collections::VecDeque::from([event]);
         while let Some(event) = todo.pop_front() {
-            for action in self.dealer.handle(now, event) {
+            for action in self.dealer.handle(self.now, event) {
                 todo.extend(self.perform(action));
             }
         }
@@ -36,7 +37,7 @@ impl Hub {
                 None
             }
             DealerAction::QueuesEmptied => {
-                self.events.push_back(Event::QueuesEmptied);
+                self.unreported.push_back(Report::Event(Event::QueuesEmptied));
                 None
             }
         }
@@ -53,7 +54,7 @@ impl Hub {
         };
         match done {
             Ok(()) => socket.is_known_to_poller = on,
-            Err(errno) => self.complaints.push(format!("cannot watch {member}: {errno}")),
+            Err(errno) => self.complain(format!("cannot watch {member}: {errno}")),
         }
     }
 
@@ -70,7 +71,7 @@ impl Hub {
             }
             Ok(None) => DealerEvent::NothingThere { member },
             Err(errno) => {
-                self.complaints.push(format!("cannot accept from {member}: {errno}"));
+                self.complain(format!("cannot accept from {member}: {errno}"));
                 DealerEvent::AcceptFailed { member }
             }
         }
@@ -82,7 +83,7 @@ impl Hub {
         worker: WorkerId,
         listener: ListenerId,
     ) -> Option<DealerEvent> {
-        let dealt = self.wires.get_mut(&worker).is_some_and(|wire| {
+        let dealt = self.talk_to(worker).is_some_and(|wire| {
             wire.key_of
                 .get(&listener)
                 .is_some_and(|key| wire.channel.deal(key, connection.0).is_ok())

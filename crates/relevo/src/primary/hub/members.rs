@@ -4,24 +4,24 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use relevo_core::{Event, ListenerId, Member, Seat};
+use relevo_core::{DealerEvent, Event, ListenerId, Member, Seat};
 use relevo_node::ListenAddress;
 use relevo_sys::Errno;
 use relevo_sys::listen::{
     FileIdentity, abstract_listener, remove_if_ours, tcp_dual, tcp_first, tcp_further, udp,
     unix_listener,
 };
-use relevo_sys::proc;
 use relevo_sys::socket::{SocketName, local_address, socket_inode};
 
+use super::order::Report;
 use super::{Hub, wishes};
 
 /// A socket that the primary holds.
 #[derive(Debug)]
 pub(super) struct MemberSocket {
-    pub(super) socket: Rc<OwnedFd>,
+    pub(super) socket: Arc<OwnedFd>,
     pub(super) name: SocketName,
     pub(super) is_stream: bool,
     /// Whether the poller has been told of it.
@@ -54,15 +54,13 @@ impl MemberSocket {
 
 impl Hub {
     /// Makes a socket, or says why it cannot be had.
-    pub(crate) fn open_member(&mut self, member: Member, wish: &relevo_core::Wish) -> Event {
-        let Some(address) = self.address_of(wish) else {
-            return Event::MemberFailed {
-                member,
-                errno: Errno::INVAL.raw_os_error(),
-                holder: None,
-            };
+    pub(super) fn open_member(&mut self, member: Member, wish: &relevo_core::Wish) {
+        let address = self.address_of(wish);
+        let made = match &address {
+            Some(address) => self.make(member, address),
+            None => Err(Errno::INVAL),
         };
-        match self.make(member, &address) {
+        self.unreported.push_back(match made {
             Ok(socket) => {
                 let address = match &socket.name {
                     SocketName::Inet(address) => address.to_string(),
@@ -71,20 +69,41 @@ impl Hub {
                     }
                 };
                 self.members.insert(member, socket);
-                Event::MemberOpened { member, address }
+                Report::Event(Event::MemberOpened { member, address })
             }
-            Err(errno) => {
-                let holder = (errno == Errno::ADDRINUSE).then(|| holder(&address)).flatten();
-                Event::MemberFailed { member, errno: errno.raw_os_error(), holder }
+            Err(errno) => Report::MemberFailed {
+                member,
+                errno: errno.raw_os_error(),
+                address: address.filter(|_| errno == Errno::ADDRINUSE),
+            },
+        });
+    }
+
+    pub(super) fn close_member(&mut self, member: Member) {
+        self.deal(DealerEvent::Closed { member });
+        if let Some(socket) = self.members.remove(&member) {
+            if socket.is_known_to_poller {
+                // A duplicate may live on in a worker, so closing ours alone would not do.
+                let _ = self.poller.remove(&socket.socket);
             }
+            socket.clean_up();
         }
+    }
+
+    /// The sockets that can be accepted from.
+    pub(super) fn stream_members(&self) -> Vec<Member> {
+        self.members
+            .iter()
+            .filter(|(_, socket)| socket.is_stream)
+            .map(|(member, _)| *member)
+            .collect()
     }
 
     fn make(&self, member: Member, address: &ListenAddress) -> Result<MemberSocket, Errno> {
         let backlog = self.backlog;
         if let Some(passed) = wishes::find(&self.inherited, address) {
             return Ok(MemberSocket {
-                socket: Rc::clone(&passed.socket),
+                socket: Arc::clone(&passed.socket),
                 name: passed.name.clone(),
                 is_stream: !address.is_datagram(),
                 is_known_to_poller: false,
@@ -125,7 +144,7 @@ impl Hub {
         let name = local_address(&socket)?;
         let is_stream = !address.is_datagram();
         Ok(MemberSocket {
-            socket: Rc::new(socket),
+            socket: Arc::new(socket),
             name,
             is_stream,
             is_known_to_poller: false,
@@ -141,24 +160,4 @@ impl Hub {
             .find(|(member, _)| member.listener == listener)
             .and_then(|(_, socket)| Some((socket.address()?, socket.ipv6_only)))
     }
-}
-
-/// Who holds an address, in words.
-fn holder(address: &ListenAddress) -> Option<String> {
-    let found = match address {
-        ListenAddress::Tcp { host, port, .. } => {
-            let host = host.unwrap_or(std::net::Ipv6Addr::UNSPECIFIED.into());
-            proc::holder_of_tcp(SocketAddr::new(host, *port))
-        }
-        ListenAddress::UnixPath { path, .. } => proc::holder_of_unix(path),
-        ListenAddress::Abstract { name } => proc::holder_of_abstract(name),
-        ListenAddress::Udp { .. }
-        | ListenAddress::Descriptor { .. }
-        | ListenAddress::Unsupported { .. } => None,
-    }?;
-    Some(match (found.pid, found.command) {
-        (Some(pid), Some(command)) => format!("pid {} ({command})", pid.as_raw_pid()),
-        (Some(pid), None) => format!("pid {}", pid.as_raw_pid()),
-        (None, _) => format!("a process of user {}", found.uid?),
-    })
 }

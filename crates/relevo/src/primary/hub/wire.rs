@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use relevo_core::{ListenerId, WorkerId};
 use relevo_node::{Attachment, Channel, Decoder, Frame, Incoming, Key, Violation};
 use relevo_sys::poll::{Interest, Poller};
 use relevo_sys::{Errno, scm};
 
-use super::super::token::Token;
+use super::token::Token;
 
 /// How much is read at once; a worker that says more waits for its turn.
 const READ: usize = 64 * 1024;
@@ -24,8 +24,11 @@ pub(super) struct Wire {
     /// What the socket has not taken yet.
     unsent: Option<Unsent>,
     wants_writable: bool,
+    is_heard: bool,
+    /// How many reports of it wait to be delivered.
+    pub(super) unreported: usize,
     /// Listening sockets on their way to the worker, by the number of their frame.
-    pub(super) listeners: BTreeMap<u64, Rc<OwnedFd>>,
+    pub(super) listeners: BTreeMap<u64, Arc<OwnedFd>>,
     pub(super) next_attachment: u64,
     pub(super) listener_of: BTreeMap<Key, ListenerId>,
     pub(super) key_of: BTreeMap<ListenerId, Key>,
@@ -49,6 +52,16 @@ pub(super) enum ReadOutcome {
     Ended,
 }
 
+/// What writing to a channel came to.
+pub(super) enum Flushed {
+    /// Everything is written, or will be when the socket takes more.
+    Done,
+    /// Something is left, to be tried when anything else happens.
+    Again,
+    /// The worker's end is closed.
+    Gone,
+}
+
 impl Wire {
     pub(super) fn new(worker: WorkerId, socket: OwnedFd) -> Self {
         Self {
@@ -58,6 +71,8 @@ impl Wire {
             channel: Channel::new(),
             unsent: None,
             wants_writable: false,
+            is_heard: true,
+            unreported: 0,
             listeners: BTreeMap::new(),
             next_attachment: 0,
             listener_of: BTreeMap::new(),
@@ -93,8 +108,8 @@ impl Wire {
         self.decoder.next()
     }
 
-    /// Writes what is queued, as much as the socket takes. `false`: the other end is gone.
-    pub(super) fn flush(&mut self, connections: &Connections, poller: &Poller) -> bool {
+    /// Writes what is queued, as much as the socket takes.
+    pub(super) fn flush(&mut self, connections: &Connections, poller: &Poller) -> Flushed {
         loop {
             let unsent = match self.unsent.take() {
                 Some(unsent) => unsent,
@@ -107,16 +122,16 @@ impl Wire {
                 Ok(()) => {}
                 Err(Errno::AGAIN) => {
                     self.want_writable(true, poller);
-                    return true;
+                    return Flushed::Done;
                 }
-                // The kernel lets a user have so many descriptors in flight only; the worker's
-                // next acknowledgement is the moment to try again.
-                Err(Errno::TOOMANYREFS) => return true,
-                Err(_) => return false,
+                // The kernel lets a user have so many descriptors in flight only; the next
+                // acknowledgement of any worker is the moment to try again.
+                Err(Errno::TOOMANYREFS) => return Flushed::Again,
+                Err(_) => return Flushed::Gone,
             }
         }
         self.want_writable(false, poller);
-        true
+        Flushed::Done
     }
 
     /// Writes one frame, its descriptor with the first byte; what is left is kept for later.
@@ -146,9 +161,23 @@ impl Wire {
     }
 
     fn want_writable(&mut self, wanted: bool, poller: &Poller) {
-        if self.wants_writable != wanted && !self.is_deaf {
+        if self.wants_writable != wanted {
             self.wants_writable = wanted;
-            let interest = if wanted { Interest::BOTH } else { Interest::READ };
+            self.watch(poller);
+        }
+    }
+
+    /// Whether what it says is read; while not, it waits in the kernel.
+    pub(super) fn hear(&mut self, heard: bool, poller: &Poller) {
+        if self.is_heard != heard {
+            self.is_heard = heard;
+            self.watch(poller);
+        }
+    }
+
+    fn watch(&self, poller: &Poller) {
+        if !self.is_deaf {
+            let interest = Interest { readable: self.is_heard, writable: self.wants_writable };
             // Changing what is watched of a descriptor that is watched cannot fail.
             let _ = poller.change(&self.socket, Token::Channel(self.worker).pack(), interest);
         }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{OwnedFd, RawFd};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use relevo_core::{Kind, Wish};
 use relevo_node::{DescriptorKind, ListenAddress, Query};
@@ -13,7 +13,7 @@ use relevo_sys::socket::{SocketKind, SocketName, local_address, socket_type};
 #[derive(Debug)]
 pub(crate) struct Inherited {
     pub(super) number: RawFd,
-    pub(super) socket: Rc<OwnedFd>,
+    pub(super) socket: Arc<OwnedFd>,
     pub(super) name: SocketName,
     kind: SocketKind,
 }
@@ -35,7 +35,7 @@ impl Inherited {
     pub(crate) fn examine(passed: InheritedSocket) -> Option<Self> {
         let kind = socket_type(&passed.descriptor).ok()?;
         let name = local_address(&passed.descriptor).ok()?;
-        Some(Self { number: passed.number, socket: Rc::new(passed.descriptor), name, kind })
+        Some(Self { number: passed.number, socket: Arc::new(passed.descriptor), name, kind })
     }
 
     /// Whether a stream that listens under this name was passed on.

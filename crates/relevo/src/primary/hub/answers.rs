@@ -1,0 +1,92 @@
+//! What the supervisor has said to a worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relevo_core::{Given, Member, QueryId, Wish, WorkerId};
+use relevo_node::{Key, ListenAddress, PortCheck, SockName, ToAgent};
+
+use super::Hub;
+
+/// For how many listeners the data of TLS servers is kept.
+const MAX_TICKET_DATA: usize = 256;
+
+impl Hub {
+    /// Answers a request to listen.
+    pub(super) fn answer(
+        &mut self,
+        worker: WorkerId,
+        query: QueryId,
+        member: Member,
+        given: Given,
+    ) {
+        let Some(pending) = self.queries.remove(&query) else { return };
+        let (Some(wire), Some(socket)) = (self.wires.get_mut(&worker), self.members.get(&member))
+        else {
+            return;
+        };
+        self.talked_to.insert(worker);
+        let data = self.ticket_data.get(&pending.wish).cloned();
+        let own = pending.query.query().data.clone().filter(|own| own.get() != "null");
+        if let (None, Some(own)) = (&data, own)
+            && self.ticket_data.len() < MAX_TICKET_DATA
+        {
+            self.ticket_data.insert(pending.wish, own);
+        }
+        let key = Key(format!("{}#{query}", member.listener));
+        let answered = match given {
+            Given::Socket => {
+                let number = wire.next_attachment;
+                wire.next_attachment += 1;
+                wire.listeners.insert(number, Arc::clone(&socket.socket));
+                let data = data.as_deref();
+                wire.channel.answer_shared(
+                    pending.query,
+                    key.clone(),
+                    PortCheck::Check,
+                    number,
+                    data,
+                )
+            }
+            Given::Connections => {
+                let name = socket.address().map(SockName::from);
+                wire.channel.answer_dealt(pending.query, key.clone(), name, data.as_deref())
+            }
+        };
+        if answered.is_ok() {
+            wire.listener_of.insert(key.clone(), member.listener);
+            wire.key_of.insert(member.listener, key);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, worker: WorkerId, query: QueryId, errno: i32) {
+        if let (Some(pending), Some(wire)) = (self.queries.remove(&query), self.talk_to(worker)) {
+            wire.channel.refuse(pending.query, errno, None);
+        }
+    }
+
+    pub(super) fn drain(&mut self, worker: WorkerId, within: Duration) {
+        if let Some(wire) = self.talk_to(worker) {
+            let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+            wire.channel.tell_agent(ToAgent::Drain { deadline_ms });
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, worker: WorkerId) {
+        if let Some(wire) = self.talk_to(worker) {
+            wire.channel.disconnect();
+        }
+    }
+
+    pub(super) fn allow_leave(&mut self, worker: WorkerId) {
+        if let (Some(leave), Some(wire)) = (self.leaves.remove(&worker), self.talk_to(worker)) {
+            wire.channel.acknowledge_leave(leave);
+        }
+    }
+
+    /// The address that somebody wishes for right now.
+    pub(super) fn address_of(&self, wish: &Wish) -> Option<ListenAddress> {
+        let pending = self.queries.values().find(|pending| pending.wish == *wish)?;
+        Some(pending.query.query().address.clone())
+    }
+}

@@ -1,0 +1,184 @@
+//! The primary's end of the hub: orders in, reports out.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use relevo_core::{Event, Given, ListenerId, Member, QueryId, Slot, Wish, WorkerId};
+use relevo_node::ListenAddress;
+use relevo_sys::proc;
+use relevo_sys::wake::Bell;
+
+use super::super::clock::Clock;
+use super::order::{Order, Report, Sight};
+use super::{Hub, Inherited};
+
+/// How many orders and how many reports wait at most.
+const QUEUE: usize = 1024;
+
+/// See the module's documentation.
+pub(crate) struct HubHandle {
+    /// `None` once the hub has been told to end.
+    orders: Option<SyncSender<Order>>,
+    /// Rings at the hub.
+    bell: Arc<Bell>,
+    reports: Receiver<Report>,
+    /// Rings at the primary when there are reports.
+    reported: Arc<Bell>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A report, as the primary's loop sees it.
+pub(crate) enum Told {
+    Event(Event),
+    Complaint(String),
+}
+
+impl HubHandle {
+    /// Starts the hub's thread.
+    pub(crate) fn start(clock: Clock, backlog: u32, inherited: Vec<Inherited>) -> io::Result<Self> {
+        let (orders, to_do) = sync_channel(QUEUE);
+        let (report, reports) = sync_channel(QUEUE);
+        let (bell, reported) = (Arc::new(Bell::new()?), Arc::new(Bell::new()?));
+        let (ring, rung) = (Arc::clone(&reported), Arc::clone(&bell));
+        let (started, start) = sync_channel(1);
+        let thread = Builder::new().name("hub".to_owned()).spawn(move || {
+            match Hub::new(clock, backlog, inherited, to_do, rung, report, ring) {
+                Ok(hub) => {
+                    let _ = started.send(Ok(()));
+                    hub.run();
+                }
+                Err(errno) => {
+                    let _ = started.send(Err(errno));
+                }
+            }
+        })?;
+        start.recv().map_err(io::Error::other)??;
+        Ok(Self { orders: Some(orders), bell, reports, reported, thread: Some(thread) })
+    }
+
+    /// What becomes readable when there are reports.
+    pub(crate) fn reported(&self) -> BorrowedFd<'_> {
+        self.reported.as_fd()
+    }
+
+    /// The reports that have come.
+    pub(crate) fn take_reports(&self) -> Vec<Told> {
+        self.reported.hush();
+        self.reports.try_iter().map(told).collect()
+    }
+
+    pub(crate) fn add_channel(&self, worker: WorkerId, socket: OwnedFd) {
+        self.order(Order::AddChannel { worker, socket });
+    }
+
+    /// The worker's process has ended: what it still said comes first.
+    pub(crate) fn end_channel(&self, worker: WorkerId) -> Vec<Told> {
+        let (done, end) = sync_channel(1);
+        self.order(Order::EndChannel { worker, done });
+        let last = end.recv().unwrap_or_default();
+        let mut said = self.take_reports();
+        said.extend(last.into_iter().map(told));
+        said
+    }
+
+    pub(crate) fn open_member(&self, member: Member, wish: Wish) {
+        self.order(Order::OpenMember { member, wish });
+    }
+
+    pub(crate) fn close_member(&self, member: Member) {
+        self.order(Order::CloseMember { member });
+    }
+
+    pub(crate) fn answer(&self, worker: WorkerId, query: QueryId, member: Member, given: Given) {
+        self.order(Order::Answer { worker, query, member, given });
+    }
+
+    pub(crate) fn refuse(&self, worker: WorkerId, query: QueryId, errno: i32) {
+        self.order(Order::Refuse { worker, query, errno });
+    }
+
+    pub(crate) fn accept(&self, member: Member, on: bool) {
+        self.order(Order::Accept { member, on });
+    }
+
+    pub(crate) fn eligible(&self, worker: WorkerId, slot: Slot, listener: ListenerId, on: bool) {
+        self.order(Order::Eligible { worker, slot, listener, on });
+    }
+
+    pub(crate) fn empty_queues(&self) {
+        self.order(Order::EmptyQueues);
+    }
+
+    pub(crate) fn drain(&self, worker: WorkerId, within: Duration) {
+        self.order(Order::Drain { worker, within });
+    }
+
+    pub(crate) fn disconnect(&self, worker: WorkerId) {
+        self.order(Order::Disconnect { worker });
+    }
+
+    pub(crate) fn allow_leave(&self, worker: WorkerId) {
+        self.order(Order::AllowLeave { worker });
+    }
+
+    /// How things are with the sockets now.
+    pub(crate) fn look(&self) -> Sight {
+        let (answer, sight) = sync_channel(1);
+        self.order(Order::Look { answer });
+        sight.recv().unwrap_or_default()
+    }
+
+    /// Carries out the orders given so far and ends the thread, leaving nothing behind.
+    pub(crate) fn end(&mut self) {
+        drop(self.orders.take());
+        self.bell.ring();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has ended the process.
+            let _ = thread.join();
+        }
+    }
+
+    /// Waits while the queue is full: the hub never waits for us.
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            // It fails only when the thread is gone, and then so are we.
+            let _ = orders.send(order);
+            self.bell.ring();
+        }
+    }
+}
+
+fn told(report: Report) -> Told {
+    match report {
+        Report::Event(event) => Told::Event(event),
+        Report::Complaint(what) => Told::Complaint(what),
+        Report::MemberFailed { member, errno, address } => {
+            let holder = address.as_ref().and_then(holder);
+            Told::Event(Event::MemberFailed { member, errno, holder })
+        }
+    }
+}
+
+/// Who holds an address, in words.
+fn holder(address: &ListenAddress) -> Option<String> {
+    let found = match address {
+        ListenAddress::Tcp { host, port, .. } => {
+            let host = host.unwrap_or(std::net::Ipv6Addr::UNSPECIFIED.into());
+            proc::holder_of_tcp(std::net::SocketAddr::new(host, *port))
+        }
+        ListenAddress::UnixPath { path, .. } => proc::holder_of_unix(path),
+        ListenAddress::Abstract { name } => proc::holder_of_abstract(name),
+        ListenAddress::Udp { .. }
+        | ListenAddress::Descriptor { .. }
+        | ListenAddress::Unsupported { .. } => None,
+    }?;
+    Some(match (found.pid, found.command) {
+        (Some(pid), Some(command)) => format!("pid {} ({command})", pid.as_raw_pid()),
+        (Some(pid), None) => format!("pid {}", pid.as_raw_pid()),
+        (None, _) => format!("a process of user {}", found.uid?),
+    })
+}

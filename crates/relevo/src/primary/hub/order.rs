@@ -1,0 +1,89 @@
+//! What the primary and its hub say to each other across their threads.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use relevo_core::{Event, Given, ListenerId, Member, QueryId, Slot, Wish, WorkerId};
+use relevo_node::ListenAddress;
+
+/// What the supervisor wants done.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Take over the primary's end of a worker's channel.
+    AddChannel {
+        worker: WorkerId,
+        socket: OwnedFd,
+    },
+    /// Read what a worker that has ended still said, and give up its channel. Answered when done
+    /// with the reports that the queue had no room for.
+    EndChannel {
+        worker: WorkerId,
+        done: SyncSender<Vec<Report>>,
+    },
+    OpenMember {
+        member: Member,
+        wish: Wish,
+    },
+    CloseMember {
+        member: Member,
+    },
+    Answer {
+        worker: WorkerId,
+        query: QueryId,
+        member: Member,
+        given: Given,
+    },
+    Refuse {
+        worker: WorkerId,
+        query: QueryId,
+        errno: i32,
+    },
+    Accept {
+        member: Member,
+        on: bool,
+    },
+    Eligible {
+        worker: WorkerId,
+        slot: Slot,
+        listener: ListenerId,
+        on: bool,
+    },
+    EmptyQueues,
+    Drain {
+        worker: WorkerId,
+        within: Duration,
+    },
+    Disconnect {
+        worker: WorkerId,
+    },
+    AllowLeave {
+        worker: WorkerId,
+    },
+    /// Tell how things are.
+    Look {
+        answer: SyncSender<Sight>,
+    },
+}
+
+/// What the hub tells.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// Something happened that the supervisor must know.
+    Event(Event),
+    /// A socket could not be made. Who holds the address is found out on the other thread: that means
+    /// reading all of `/proc`.
+    MemberFailed { member: Member, errno: i32, address: Option<ListenAddress> },
+    /// Something that people should be told, besides.
+    Complaint(String),
+}
+
+/// How things are with the hub's sockets.
+#[derive(Debug, Default)]
+pub(crate) struct Sight {
+    /// The inodes of all sockets that are ours.
+    pub(crate) inodes: Vec<u64>,
+    /// How many connections wait in the sockets of a listener, where that can be told.
+    pub(crate) queued: BTreeMap<ListenerId, u64>,
+}

@@ -1,0 +1,137 @@
+//! What workers say, and whom it concerns.
+
+use relevo_core::{DealerEvent, Event, Left, NotTaken, QueryId, WorkerId};
+use relevo_node::{FromAgent, Happened, Key, PendingQuery, RefusedBecause};
+use relevo_sys::listen::relisten;
+
+use super::{Hub, Pending, wishes};
+
+impl Hub {
+    /// Goes through what was read. `false`: there is nothing more to read from this worker.
+    pub(super) fn handle_messages(&mut self, worker: WorkerId) -> bool {
+        loop {
+            let Some(wire) = self.wires.get_mut(&worker) else { return false };
+            let incoming = match wire.next_message() {
+                None => return true,
+                Some(Ok(incoming)) => incoming,
+                Some(Err(violation)) => {
+                    self.condemn(worker, violation.to_string());
+                    return false;
+                }
+            };
+            // What an app passes on has no taker: its descriptor is closed here.
+            let with_descriptor = incoming.descriptor.is_some();
+            match wire.channel.receive(incoming.message, with_descriptor) {
+                Ok(Some(happened)) => self.happened(worker, happened),
+                Ok(None) => {}
+                Err(violation) => {
+                    self.condemn(worker, violation.to_string());
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn happened(&mut self, worker: WorkerId, happened: Happened) {
+        match happened {
+            Happened::Online | Happened::User(_) | Happened::PassedHandle => {}
+            Happened::Asked(query) => self.asked(worker, query),
+            Happened::Listening { key } => self.listening(worker, &key),
+            Happened::Closed { key } | Happened::ListenerNotTaken { key } => {
+                self.server_closed(worker, &key);
+            }
+            Happened::LeaveAsked(leave) => {
+                self.leaves.insert(worker, leave);
+                self.report(worker, Event::LeaveRequested { worker });
+            }
+            Happened::Placed { connection } => {
+                let connection = relevo_core::ConnectionId(connection);
+                self.deal(DealerEvent::Placed { connection });
+            }
+            Happened::Refused { connection, why } => {
+                let connection = relevo_core::ConnectionId(connection);
+                let why = match why {
+                    RefusedBecause::NotAccepted => NotTaken::Refused,
+                    RefusedBecause::NoDescriptor => NotTaken::Exhausted,
+                };
+                self.deal(DealerEvent::NotTaken { connection, why });
+            }
+            Happened::Agent(said) => self.agent_said(worker, &said),
+        }
+    }
+
+    fn asked(&mut self, worker: WorkerId, query: PendingQuery) {
+        match wishes::wish(query.query(), &self.inherited) {
+            Ok(wish) => {
+                let id = QueryId(self.next_query);
+                self.next_query += 1;
+                let event = Event::ListenRequested { worker, query: id, wish: wish.clone() };
+                self.queries.insert(id, Pending { worker, query, wish });
+                self.report(worker, event);
+            }
+            Err(unwishable) => {
+                self.complain(format!("worker {worker}: {}", unwishable.why));
+                if let Some(wire) = self.wires.get_mut(&worker) {
+                    wire.channel.refuse(query, unwishable.errno, None);
+                }
+            }
+        }
+    }
+
+    /// The worker's own `listen(2)` has set the backlog of the socket it shares with us to what Node
+    /// takes: it is set back (`docs/node-channel.md`, the third of its five).
+    fn listening(&mut self, worker: WorkerId, key: &Key) {
+        let Some(wire) = self.wires.get(&worker) else { return };
+        let Some(listener) = wire.listener_of.get(key).copied() else { return };
+        for (member, socket) in &self.members {
+            if member.listener == listener && socket.is_stream {
+                // Fails only on a socket that does not listen any more, which others will notice.
+                let _ = relisten(&socket.socket, self.backlog);
+            }
+        }
+        self.report(worker, Event::Listening { worker, listener });
+    }
+
+    fn server_closed(&mut self, worker: WorkerId, key: &Key) {
+        let Some(wire) = self.wires.get_mut(&worker) else { return };
+        if let Some(listener) = wire.listener_of.remove(key) {
+            if wire.key_of.get(&listener) == Some(key) {
+                wire.key_of.remove(&listener);
+            }
+            self.report(worker, Event::ListenerClosed { worker, listener });
+        }
+    }
+
+    fn agent_said(&mut self, worker: WorkerId, said: &FromAgent) {
+        let event = match said {
+            FromAgent::Hello { .. } => Event::AgentArrived { worker },
+            FromAgent::Stopped => Event::StoppedAccepting { worker },
+            FromAgent::Left(left) => Event::WorkLeft { worker, left: count(*left) },
+            FromAgent::Drained => Event::Drained { worker },
+            FromAgent::PrimaryBranch { file } => return self.primary_branch(file),
+            FromAgent::Unknown => return,
+        };
+        self.report(worker, event);
+    }
+
+    /// Said once: all workers run the same program.
+    fn primary_branch(&mut self, file: &str) {
+        if !std::mem::replace(&mut self.told_of_primary_branch, true) {
+            let file = file.escape_debug();
+            self.complain(format!(
+                "{file} forks workers of its own where it is the cluster's primary, which is Relevo here: only its worker branch runs, and what its primary branch does was not done"
+            ));
+        }
+    }
+}
+
+fn count(left: relevo_node::Left) -> Left {
+    Left {
+        requests: left.requests,
+        uploads: left.uploads,
+        event_streams: left.event_streams,
+        websockets: left.websockets,
+        unknown: left.unknown,
+        idle: left.idle,
+    }
+}

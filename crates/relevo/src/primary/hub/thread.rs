@@ -1,0 +1,205 @@
+//! The hub's loop: wait, do what is ordered, read, deal, write, report.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
+use std::time::Duration;
+
+use relevo_core::{Dealer, DealerEvent, ListenerId};
+use relevo_sys::Errno;
+use relevo_sys::poll::{Interest, Poller, Ready};
+use relevo_sys::wake::Bell;
+
+use super::super::clock::Clock;
+use super::members::MemberSocket;
+use super::order::{Order, Report, Sight};
+use super::token::Token;
+use super::{Hub, Inherited};
+
+/// How many reports of one worker may wait before it is not heard for a while.
+const MUTE_AT: usize = 64;
+/// How soon to try again to report when the queue of reports is full.
+const REPORT_AGAIN: Duration = Duration::from_millis(2);
+/// How long to let messages gather when every worker has enough to do for longer than that: one
+/// wake-up for several messages, where each would cost one.
+const REST: Duration = Duration::from_micros(100);
+
+impl Hub {
+    /// A hub without sockets and workers.
+    pub(super) fn new(
+        clock: Clock,
+        backlog: u32,
+        inherited: Vec<Inherited>,
+        orders: Receiver<Order>,
+        bell: Arc<Bell>,
+        reports: SyncSender<Report>,
+        primary: Arc<Bell>,
+    ) -> Result<Self, Errno> {
+        let poller = Poller::new()?;
+        poller.add(&bell, Token::Orders.pack(), Interest::READ)?;
+        Ok(Self {
+            poller,
+            now: clock.now(),
+            clock,
+            orders,
+            bell,
+            reports,
+            primary,
+            unreported: VecDeque::new(),
+            backlog,
+            dealer: Dealer::new(),
+            wires: BTreeMap::new(),
+            talked_to: BTreeSet::new(),
+            members: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            inherited,
+            queries: BTreeMap::new(),
+            leaves: BTreeMap::new(),
+            ticket_data: BTreeMap::new(),
+            next_query: 1,
+            next_connection: 1,
+            told_of_primary_branch: false,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Serves until the primary ends.
+    pub(super) fn run(mut self) {
+        let mut ready = Vec::new();
+        let mut goes_on = true;
+        while goes_on {
+            self.wait(&mut ready);
+            for one in ready.drain(..) {
+                goes_on &= self.on_ready(one);
+            }
+            if self.dealer.deadline().is_some_and(|at| at <= self.now) {
+                self.deal(DealerEvent::Tick);
+            }
+            self.flush();
+            self.deliver_reports();
+        }
+        for socket in self.members.values() {
+            socket.clean_up();
+        }
+    }
+
+    fn wait(&mut self, ready: &mut Vec<Ready>) {
+        if self.dealer.has_time() {
+            std::thread::sleep(REST);
+        }
+        let dealing = self.dealer.deadline().map(|at| at.since(self.clock.now()));
+        let reporting = (!self.unreported.is_empty()).then_some(REPORT_AGAIN);
+        let timeout = [dealing, reporting].into_iter().flatten().min();
+        if let Err(errno) = self.poller.wait(timeout, ready) {
+            self.complain(format!("bug in Relevo, please report it: epoll_wait: {errno}"));
+            // Nothing can be waited for; do not spin.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.now = self.clock.now();
+    }
+
+    /// `false`: the primary ends.
+    fn on_ready(&mut self, ready: Ready) -> bool {
+        match Token::unpack(ready.token) {
+            Some(Token::Orders) => return self.follow_orders(),
+            Some(Token::Channel(worker)) => {
+                if ready.readable || ready.hangup {
+                    self.read(worker);
+                }
+                if ready.writable {
+                    self.talked_to.insert(worker);
+                }
+            }
+            Some(Token::Member(member)) => self.deal(DealerEvent::Readable { member }),
+            None => {}
+        }
+        true
+    }
+
+    fn follow_orders(&mut self) -> bool {
+        self.bell.hush();
+        loop {
+            match self.orders.try_recv() {
+                Ok(order) => self.follow(order),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn follow(&mut self, order: Order) {
+        match order {
+            Order::AddChannel { worker, socket } => self.add_channel(worker, socket),
+            Order::EndChannel { worker, done } => {
+                self.read_rest(worker);
+                self.end_channel(worker);
+                // Nobody waits for it only if the primary is gone.
+                let _ = done.send(self.unreported.drain(..).collect());
+                self.all_reported();
+            }
+            Order::OpenMember { member, wish } => self.open_member(member, &wish),
+            Order::CloseMember { member } => self.close_member(member),
+            Order::Answer { worker, query, member, given } => {
+                self.answer(worker, query, member, given);
+            }
+            Order::Refuse { worker, query, errno } => self.refuse(worker, query, errno),
+            Order::Accept { member, on } => self.deal(DealerEvent::Accept { member, on }),
+            Order::Eligible { worker, slot, listener, on } => {
+                self.deal(DealerEvent::Eligible { worker, slot, listener, on });
+            }
+            Order::EmptyQueues => {
+                let members = self.stream_members();
+                self.deal(DealerEvent::EmptyQueues { members });
+            }
+            Order::Drain { worker, within } => self.drain(worker, within),
+            Order::Disconnect { worker } => self.disconnect(worker),
+            Order::AllowLeave { worker } => self.allow_leave(worker),
+            Order::Look { answer } => {
+                let _ = answer.send(self.sight());
+            }
+        }
+    }
+
+    /// Hands over what has happened. A worker whose reports pile up is not heard until they are
+    /// delivered; the others are.
+    fn deliver_reports(&mut self) {
+        if self.unreported.is_empty() {
+            return;
+        }
+        while let Some(report) = self.unreported.pop_front() {
+            match self.reports.try_send(report) {
+                Ok(()) => {}
+                Err(TrySendError::Full(report) | TrySendError::Disconnected(report)) => {
+                    self.unreported.push_front(report);
+                    break;
+                }
+            }
+        }
+        self.primary.ring();
+        if self.unreported.is_empty() {
+            self.all_reported();
+            return;
+        }
+        for wire in self.wires.values_mut().filter(|wire| wire.unreported > MUTE_AT) {
+            wire.hear(false, &self.poller);
+        }
+    }
+
+    fn all_reported(&mut self) {
+        for wire in self.wires.values_mut().filter(|wire| wire.unreported > 0) {
+            wire.unreported = 0;
+            wire.hear(true, &self.poller);
+        }
+    }
+
+    fn sight(&self) -> Sight {
+        let mut queued: BTreeMap<ListenerId, u64> = BTreeMap::new();
+        for (member, socket) in &self.members {
+            if let Ok(Some(queue)) = relevo_sys::socket::accept_queue(&socket.socket) {
+                *queued.entry(member.listener).or_default() += u64::from(queue.waiting);
+            }
+        }
+        let inodes = self.members.values().filter_map(MemberSocket::inode).collect();
+        Sight { inodes, queued }
+    }
+}
