@@ -14,8 +14,11 @@
  *                           ▼
  *                        closed: the servers' 'close' events come out
  *
+ * In whatever state, it reports the worker's load once it has been asked to `count`.
+ *
  * Rules it lives by:
- *  - Until a drain begins, nothing runs per request or per connection: what there is, is looked up then.
+ *  - Until a drain or the counting begins, nothing runs per request or per connection: what there is, is looked up
+ *    then. Counting costs each connection a few calls, and each request nothing.
  *  - Nothing here may throw into the app, keep its process alive, or show up in it where that can be avoided.
  *  - What is read from Node's internals is looked for, never presumed: where it is missing, the connection is counted
  *    as one of less known kind, and nothing else changes.
@@ -29,6 +32,7 @@ const REPORT_EVERY_MS = 250;
 const FIRST_STREAM_MS = 2000; // how long a new HTTP/2 session may take to send its first request
 const LINGER_QUIET_MS = 2000; // how long a half-closed connection may say nothing before it is destroyed
 const LINGER_MAX_MS = 15000; // and how long it may go on saying things that nobody will read
+const LOAD_EVERY_MAX_MS = 60000; // the longest time between two reports of the load that may be asked for
 
 const KINDS = ['request', 'upload', 'event_stream', 'websocket', 'idle', 'unknown'];
 const IDLE = KINDS.indexOf('idle');
@@ -89,10 +93,14 @@ class WeakList {
   constructor(isGone) {
     this.isGone = isGone;
     this.refs = [];
+    this.known = new WeakSet();
     this.limit = 1024;
   }
 
+  // Once only: a server may listen again after it was closed.
   add(object) {
+    if (this.known.has(object)) return;
+    this.known.add(object);
     if (this.refs.length >= this.limit) this.prune();
     this.refs.push(new WeakRef(object));
   }
@@ -117,6 +125,7 @@ let net;
 let sendOfNode; // process.send as Node made it: what the app or an APM tool puts there later is not for us
 
 const servers = new WeakList(() => false); // every net.Server that began to listen
+const ofPrimary = new WeakSet(); // those among them that have listened on a handle of the primary's
 const udpSockets = new WeakList(() => false);
 const tlsOver = new WeakMap(); // raw socket -> its TLSSocket, once the handshake is done
 const tlsWatched = new WeakSet();
@@ -208,16 +217,17 @@ function hasForkCall(file) {
 // --------------------------------------------------------------------------------------------------------- channel
 
 /** A callback is given so that a channel that has ended tells it, instead of raising 'error' on process. */
-function say(fields) {
+function say(fields, written = () => {}) {
   if (!process.connected) return;
   quietly(() => {
-    sendOfNode.call(process, { cmd: COMMAND, v: PROTOCOL_VERSION, ...fields }, undefined, undefined, () => {});
+    sendOfNode.call(process, { cmd: COMMAND, v: PROTOCOL_VERSION, ...fields }, undefined, undefined, written);
   });
 }
 
 function onMessage(message) {
   if (message.cmd === COMMAND) {
     if (message.act === 'drain' && !draining) drain();
+    else if (message.act === 'count') count(message.every_ms);
   } else if (message.cmd === 'NODE_CLUSTER' && message.act === 'disconnect') {
     holdDisconnect(message);
   }
@@ -234,6 +244,7 @@ function watchServers() {
   const listenOfNode = net.Server.prototype._listen2;
   if (typeof listenOfNode !== 'function') throw new Error('no place to notice listening servers'); // hence no hello
   net.Server.prototype._listen2 = function setupListenHandle(address, port, addressType, backlog, fd, flags) {
+    if (this._handle) quietly(() => ofPrimary.add(this));
     // While draining, the primary's handle is given back without ever listening on it; a port of the app's own is
     // opened by Node itself, so it can only be closed right after.
     if (draining && this._handle) quietly(() => detach(this));
@@ -241,10 +252,8 @@ function watchServers() {
     quietly(() => {
       servers.add(this);
       watchTls(this);
-      if (draining) {
-        watchConnectionsOf(this);
-        detach(this);
-      }
+      if (watchingConnections) watchConnectionsOf(this);
+      if (draining) detach(this);
     });
     return result;
   };
@@ -353,9 +362,23 @@ function closeDetached(done) {
 
 // ----------------------------------------------------------------------------------------------------- connections
 
-/** Node publishes every socket that a net.Server accepted, after the 'connection' listeners have run. */
+let watchingConnections = false; // from the beginning of the drain or the counting
+
+/**
+ * Node publishes every socket that a net.Server accepted, after the 'connection' listeners have run. An app cannot tell
+ * from its servers that somebody listens there, nor take it away with removeAllListeners(); and what it hands to a
+ * server itself (`server.emit('connection', …)`) is not accepted twice.
+ */
 function watchConnections() {
-  subscribe('net.server.socket', ({ socket }) => track(socket, socket));
+  if (watchingConnections) return;
+  watchingConnections = true;
+  subscribe('net.server.socket', ({ socket }) => onAccepted(socket));
+  for (const server of servers.live()) quietly(() => watchConnectionsOf(server));
+}
+
+function onAccepted(socket) {
+  if (draining) track(socket, socket);
+  if (counting) countAccepted(socket);
 }
 
 /** The channel came in the course of 18; on releases that lack it, a listener does, though the app can see it. */
@@ -363,7 +386,7 @@ function watchConnectionsOf(server) {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > 18 || minor >= 13 || connectionsWatched.has(server)) return;
   connectionsWatched.add(server);
-  server.on('connection', (socket) => quietly(() => track(socket, socket)));
+  server.on('connection', (socket) => quietly(() => onAccepted(socket)));
 }
 
 function subscribe(name, onPublished) {
@@ -802,7 +825,6 @@ function drain() {
   watchWorkerDisconnect();
   watchHttp1();
   watchConnections();
-  for (const server of servers.live()) quietly(() => watchConnectionsOf(server));
   let listeners = 0;
   for (const server of servers.live()) if (quietly(() => detach(server))) listeners += 1;
   for (const socket of udpSockets.live()) quietly(() => stopReceiving(socket));
@@ -891,6 +913,96 @@ function tick() {
   for (const connection of busy) toRecheck.add(connection);
   recheckAll();
   if (!drainedSaid) report();
+}
+
+// ------------------------------------------------------------------------------------------------------------ load
+
+let counting = false; // from the first `count` on
+let accepted = 0; // connections since then
+let loadEvery = 0; // how often to report without being asked, in milliseconds; 0: never
+let loadTimer; // runs while there may be a change to report, and it is too early
+let loadSaid; // the last report: { at, connections, accepted, idle, active }
+let loadWaits = false; // it has not been written yet: the primary is behind
+let clock; // perf_hooks.performance
+
+/** `count`: reports the load now and, if it is to be every so often, whenever the connections have changed since. */
+function count(every) {
+  if (!Number.isInteger(every) || every < 0) return;
+  if (!counting) {
+    counting = true;
+    clock = require('perf_hooks').performance;
+    loadSaid = { at: 0, connections: 0, accepted: 0, idle: 0, active: 0 };
+    quietly(watchConnections);
+    quietly(watchClosings);
+  }
+  loadEvery = Math.min(every, LOAD_EVERY_MAX_MS);
+  sayLoad(openConnections());
+}
+
+/**
+ * A socket that closes has its server look whether that was the last one, after it was subtracted from the server's
+ * `_connections` (net, 18 to 26; by destroy(), so whatever the end was). Where it does not, a closing is seen with the
+ * next change.
+ */
+function watchClosings() {
+  const lookOfNode = net.Server.prototype._emitCloseIfDrained;
+  if (typeof lookOfNode !== 'function') return;
+  net.Server.prototype._emitCloseIfDrained = function () {
+    lookOfNode.call(this);
+    if (loadTimer === undefined) quietly(loadMayHaveChanged);
+  };
+}
+
+/** `_server` is the one that Node counts it for; HTTP sets `server` to whichever the connection was handed to. */
+function countAccepted({ _server }) {
+  if (_server && !ofPrimary.has(_server)) return;
+  accepted += 1;
+  if (loadTimer === undefined) loadMayHaveChanged();
+}
+
+/** Ports of the app's own are left out: the primary has no say in who connects to them. */
+function openConnections() {
+  let open = 0;
+  for (const server of servers.live()) {
+    if (ofPrimary.has(server) && server._connections > 0) open += server._connections;
+  }
+  return open;
+}
+
+function loadMayHaveChanged() {
+  if (loadEvery === 0 || !process.connected) return;
+  const wait = loadSaid.at + loadEvery - clock.now();
+  if (wait > 0) sayLoadIn(wait);
+  else sayLoadIfChanged();
+}
+
+function sayLoadIn(ms) {
+  loadTimer = setTimeout(() => {
+    loadTimer = undefined;
+    quietly(sayLoadIfChanged);
+  }, Math.ceil(ms));
+  loadTimer.unref();
+}
+
+function sayLoadIfChanged() {
+  if (!process.connected) return;
+  const connections = openConnections();
+  if (connections === loadSaid.connections && accepted === loadSaid.accepted) return;
+  if (loadWaits) sayLoadIn(loadEvery);
+  else sayLoad(connections);
+}
+
+function sayLoad(connections) {
+  clearTimeout(loadTimer);
+  loadTimer = undefined;
+  const { idle, active } = quietly(() => clock.eventLoopUtilization()) || loadSaid;
+  const busy = active - loadSaid.active;
+  const perMille = Math.round((1000 * busy) / (busy + idle - loadSaid.idle));
+  // Not a number where Node does not tell, or no time has passed.
+  const utilization = Number.isNaN(perMille) ? null : Math.min(Math.max(perMille, 0), 1000);
+  loadSaid = { at: clock.now(), connections, accepted, idle, active };
+  loadWaits = true;
+  say({ act: 'load', connections, accepted, utilization }, () => { loadWaits = false; });
 }
 
 // Last, when all of the above is defined.

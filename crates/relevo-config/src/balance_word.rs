@@ -13,8 +13,13 @@ pub struct BalanceWord(Balance);
 
 impl BalanceWord {
     /// Every word, in the order help and errors list them.
-    pub const ALL: [Self; 3] =
-        [Self(Balance::Kernel), Self(Balance::RoundRobin), Self(Balance::Shared)];
+    pub const ALL: [Self; 5] = [
+        Self(Balance::Auto),
+        Self(Balance::Kernel),
+        Self(Balance::LeastConnections),
+        Self(Balance::RoundRobin),
+        Self(Balance::Shared),
+    ];
 
     /// What the word means.
     pub const fn balance(self) -> Balance {
@@ -24,7 +29,7 @@ impl BalanceWord {
 
 impl Default for BalanceWord {
     fn default() -> Self {
-        Self(Balance::Kernel)
+        Self(Balance::Auto)
     }
 }
 
@@ -59,9 +64,10 @@ mod tests {
 
     #[test]
     fn others_are_refused_with_the_known_ones() {
-        for text in ["auto", "least-connections", "Kernel", "", "round_robin"] {
+        for text in ["Auto", "least_connections", "Kernel", "", "round_robin"] {
             let error = text.parse::<BalanceWord>().unwrap_err().to_string();
-            assert!(error.ends_with("use one of `kernel`, `round-robin`, `shared`"), "{error}");
+            let known = "`auto`, `kernel`, `least-connections`, `round-robin`, `shared`";
+            assert!(error.ends_with(&format!("use one of {known}")), "{error}");
         }
     }
 }

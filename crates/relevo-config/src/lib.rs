@@ -27,6 +27,7 @@ mod span;
 mod start_script;
 mod stop_signal;
 mod type_stripping;
+mod weights_word;
 mod workers;
 mod wrapper;
 
@@ -45,4 +46,5 @@ pub use service_name::ServiceName;
 pub use span::Span;
 pub use stop_signal::StopSignal;
 pub use type_stripping::{NodeVersion, Stripping, type_stripping, type_stripping_flag};
+pub use weights_word::WeightsWord;
 pub use workers::Workers;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use relevo_core::Spec;
 
-use crate::{Backlog, BalanceWord, EnvPair, ServiceName, Span, StopSignal, Workers};
+use crate::{Backlog, BalanceWord, EnvPair, ServiceName, Span, StopSignal, WeightsWord, Workers};
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Options {
     pub workers: Workers,
     /// `--balance`
     pub balance: BalanceWord,
+    /// `--weights`
+    pub weights: WeightsWord,
     /// `--backlog`
     pub backlog: Backlog,
     /// `--ready-timeout`: how long a new worker may take until it is ready.
@@ -47,6 +49,7 @@ impl Default for Options {
             name: None,
             workers: Workers::Auto,
             balance: BalanceWord::default(),
+            weights: WeightsWord::default(),
             backlog: Backlog::default(),
             ready_timeout: Span::seconds(30),
             drain_timeout: Span::seconds(30),
@@ -93,7 +96,7 @@ mod tests {
     fn the_defaults_make_the_spec() {
         let expected = Spec {
             slots: 4,
-            balance: Balance::Kernel,
+            balance: Balance::Auto,
             agent: true,
             ready_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),

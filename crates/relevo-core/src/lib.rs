@@ -21,7 +21,10 @@ mod time;
 mod worker;
 
 pub use action::{Action, Answer, Given, Notice, Notify, Progress, Refusal, Step};
-pub use dealer::{Dealer, DealerAction, DealerEvent, NotTaken};
+pub use dealer::{
+    Dealer, DealerAction, DealerEvent, DealerNotice, Disturbance, GroupView, Load, NotTaken, Seen,
+    SeenMember,
+};
 pub use event::{Event, Exit, ExitHow, Left, SpawnStage};
 pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
 pub use listener::{Kind, Member, Seat, Wish};

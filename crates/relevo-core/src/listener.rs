@@ -66,6 +66,8 @@ pub struct Member {
 pub enum Seat {
     /// One slot; its siblings have their own, in one reuseport group.
     Slot(Slot),
+    /// The primary, which deals what comes here: one more member of the group.
+    Front,
     /// All slots.
     Common,
 }
@@ -74,6 +76,7 @@ impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.seat {
             Seat::Slot(slot) => write!(f, "listener {} of slot {slot}", self.listener),
+            Seat::Front => write!(f, "the front of listener {}", self.listener),
             Seat::Common => write!(f, "listener {}", self.listener),
         }
     }
@@ -86,13 +89,15 @@ pub(crate) struct Listener {
     pub(crate) arrangement: Arrangement,
     /// The address it really has, once a socket is open.
     pub(crate) address: Option<String>,
+    /// A front could not be had.
+    pub(crate) front_failed: bool,
     pub(crate) members: BTreeMap<Seat, MemberState>,
 }
 
 /// How the connections of one listener find their worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrangement {
-    /// A socket for each slot, in a reuseport group. The steering will apply to these.
+    /// A socket for each slot, in a reuseport group, to which the steering applies.
     Group,
     /// One socket, of which every worker has a duplicate.
     OneShared,
@@ -108,9 +113,9 @@ pub(crate) enum MemberState {
 }
 
 impl Listener {
-    pub(crate) fn new(wish: Wish, balance: Balance) -> Self {
-        let arrangement = Arrangement::of(wish.kind, balance);
-        Self { wish, arrangement, address: None, members: BTreeMap::new() }
+    pub(crate) fn new(wish: Wish, balance: Balance, slots: u32) -> Self {
+        let arrangement = Arrangement::of(wish.kind, balance, slots);
+        Self { wish, arrangement, address: None, front_failed: false, members: BTreeMap::new() }
     }
 
     /// The socket that a worker of this slot works on.
@@ -132,12 +137,18 @@ impl Listener {
 }
 
 impl Arrangement {
-    fn of(kind: Kind, balance: Balance) -> Self {
+    fn of(kind: Kind, balance: Balance, slots: u32) -> Self {
         match (kind, balance) {
             (Kind::Udp | Kind::InheritedDatagram, _) => Self::OneShared,
-            (Kind::Tcp | Kind::Unix | Kind::Inherited, Balance::RoundRobin) => Self::Dealt,
-            (Kind::Tcp, Balance::Kernel) => Self::Group,
+            (
+                Kind::Tcp | Kind::Unix | Kind::Inherited,
+                Balance::RoundRobin | Balance::LeastConnections,
+            ) => Self::Dealt,
+            (Kind::Tcp, Balance::Kernel | Balance::Auto) => Self::Group,
             (Kind::Unix | Kind::Inherited, Balance::Kernel) => Self::OneShared,
+            // One socket has no weights to set; a slot alone needs no dealing.
+            (Kind::Unix | Kind::Inherited, Balance::Auto) if slots == 1 => Self::OneShared,
+            (Kind::Unix | Kind::Inherited, Balance::Auto) => Self::Dealt,
             (Kind::Tcp | Kind::Unix | Kind::Inherited, Balance::Shared) => Self::OneShared,
         }
     }

@@ -31,8 +31,13 @@ impl Spec {
 /// Who gets a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Balance {
+    /// The primary deals by fewest connections as long as that is cheap beside the work, else the
+    /// kernel by the slots' weights.
+    Auto,
     /// Each slot has a socket of its own in a `SO_REUSEPORT` group; the kernel's hash chooses.
     Kernel,
+    /// The primary accepts and deals to the worker with the fewest connections.
+    LeastConnections,
     /// The primary accepts and deals in turn.
     RoundRobin,
     /// All slots share one socket; whoever is quickest accepts.
@@ -43,7 +48,9 @@ impl Balance {
     /// The word a user writes for it.
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Kernel => "kernel",
+            Self::LeastConnections => "least-connections",
             Self::RoundRobin => "round-robin",
             Self::Shared => "shared",
         }

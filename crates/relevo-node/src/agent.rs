@@ -3,7 +3,7 @@
 //! Node keeps what begins with `NODE_` from the app, and ignores it where no agent is loaded. But
 //! an app can forge it: nothing said here is believed about any worker but the one that said it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::violation::Violation;
@@ -36,6 +36,8 @@ pub enum FromAgent {
         /// Its path.
         file: String,
     },
+    /// What the worker carries: the answer to [`ToAgent::Count`], and later changes.
+    Load(Load),
     /// A newer agent's word, or no agent at all.
     Unknown,
 }
@@ -62,6 +64,20 @@ pub struct Left {
     pub unknown: u32,
 }
 
+/// What a worker carries. Numbers too large for their field are taken as the largest that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Load {
+    /// Open now, on the servers that listen or have listened through the primary.
+    #[serde(deserialize_with = "saturating")]
+    pub connections: u32,
+    /// Those that these servers got since the first `count`.
+    pub accepted: u64,
+    /// How busy the event loop has been since the last such report, per mille: 1000 at most.
+    /// `None` where node does not tell.
+    #[serde(default, deserialize_with = "per_mille")]
+    pub utilization: Option<u16>,
+}
+
 /// What the primary says to the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
@@ -70,6 +86,11 @@ pub enum ToAgent {
     Drain {
         /// How long it may take, in milliseconds.
         deadline_ms: u64,
+    },
+    /// Report the load now, and from now on when the connections change.
+    Count {
+        /// At most once in so many milliseconds, up to 60000; 0: only now.
+        every_ms: u64,
     },
 }
 
@@ -115,12 +136,22 @@ pub(crate) fn parse(line: &str) -> Result<FromAgent, Violation> {
             let fits = file.len() <= MAX_AGENT_PATH;
             Ok(if fits { FromAgent::PrimaryBranch { file } } else { FromAgent::Unknown })
         }
+        Some("load") => Ok(FromAgent::Load(read("load", line)?)),
         Some(_) | None => Ok(FromAgent::Unknown),
     }
 }
 
 fn read<'a, T: Deserialize<'a>>(message: &'static str, line: &'a str) -> Result<T, Violation> {
     serde_json::from_str(line).map_err(|why| Violation::malformed(message, why))
+}
+
+fn saturating<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    Ok(u32::try_from(u64::deserialize(deserializer)?).unwrap_or(u32::MAX))
+}
+
+fn per_mille<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let told = Option::<u64>::deserialize(deserializer)?;
+    Ok(told.map(|told| u16::try_from(told).unwrap_or(1000).min(1000)))
 }
 
 #[cfg(test)]
@@ -156,6 +187,30 @@ mod tests {
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"primary_branch","file":"/srv/app.js"}"#,
             FromAgent::PrimaryBranch { file: "/srv/app.js".to_owned() },
         );
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":3,"accepted":40,"utilization":125}"#,
+            FromAgent::Load(Load { connections: 3, accepted: 40, utilization: Some(125) }),
+        );
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":0,"accepted":0,"utilization":null}"#,
+            FromAgent::Load(Load { connections: 0, accepted: 0, utilization: None }),
+        );
+    }
+
+    #[test]
+    fn a_load_has_limits() {
+        let check = |fields: &str, connections, accepted, utilization| {
+            let line = format!(r#"{{"cmd":"NODE_RELEVO","v":1,"act":"load",{fields}}}"#);
+            let load = Load { connections, accepted, utilization };
+            assert_eq!(parse(&line), Ok(FromAgent::Load(load)), "{line}");
+        };
+        check(r#""connections":4294967295,"accepted":1"#, u32::MAX, 1, None);
+        check(r#""connections":4294967296,"accepted":1"#, u32::MAX, 1, None);
+        check(r#""connections":1,"accepted":18446744073709551615"#, 1, u64::MAX, None);
+        check(r#""connections":1,"accepted":1,"utilization":1000"#, 1, 1, Some(1000));
+        check(r#""connections":1,"accepted":1,"utilization":1001"#, 1, 1, Some(1000));
+        check(r#""connections":1,"accepted":1,"utilization":65536"#, 1, 1, Some(1000));
+        check(r#""connections":1,"accepted":1,"new":{}"#, 1, 1, None);
     }
 
     #[test]
@@ -184,6 +239,14 @@ mod tests {
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"idle":-1}}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"idle":"3"}}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"idle":4294967296}}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load"}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":1}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":-1,"accepted":1}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":"1","accepted":1}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":1,"accepted":0.5}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":1,"accepted":18446744073709551616}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":1,"accepted":1,"utilization":-1}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":1,"accepted":1,"utilization":"1"}"#,
         ] {
             let outcome = parse(line);
             assert!(matches!(outcome, Err(Violation::Malformed { .. })), "{line}: {outcome:?}");

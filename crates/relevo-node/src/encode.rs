@@ -234,6 +234,10 @@ mod tests {
             agent(ToAgent::Drain { deadline_ms: 30_000 }),
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"drain","deadline_ms":30000}"#,
         );
+        check(
+            agent(ToAgent::Count { every_ms: 100 }),
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"count","every_ms":100}"#,
+        );
     }
 
     #[test]

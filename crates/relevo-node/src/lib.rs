@@ -21,7 +21,7 @@ mod message;
 mod violation;
 
 pub use address::{DescriptorKind, ListenAddress};
-pub use agent::{FromAgent, Left, ToAgent};
+pub use agent::{FromAgent, Left, Load, ToAgent};
 pub use channel::{
     Attachment, Channel, Frame, Happened, NotAnswered, NotDealt, PendingLeave, PendingQuery,
     PortCheck, RefusedBecause,

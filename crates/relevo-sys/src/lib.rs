@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | make the sockets of a listener | [`listen`] |
 //! | learn what a socket is, accept from it | [`socket`] |
+//! | learn who listens on an address | [`diag`] |
 //! | pass descriptors over a Unix socket | [`scm`] |
 //! | wait for descriptors | [`poll`] |
 //! | wake a thread that waits | [`wake`] |
@@ -24,6 +25,7 @@
 //! | tell a kill for want of memory | [`oom`] |
 
 pub mod activation;
+pub mod diag;
 pub mod launch;
 pub mod listen;
 pub mod lock;

@@ -7,9 +7,11 @@
 //! tcp_first ──► the only socket, or the first member of a group
 //! tcp_further ► one more member of that group
 //! tcp_dual ───► tcp_first for a request that names no address
+//! steer ──────► how much each member of that group gets
 //! udp, unix_listener, abstract_listener ► one socket, which all slots share
 //! ```
 
+mod steering;
 mod tcp;
 mod udp;
 mod unix;
@@ -18,6 +20,7 @@ use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
+pub use steering::steer;
 pub use tcp::{tcp_dual, tcp_first, tcp_further};
 pub use udp::udp;
 pub use unix::{

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub use holder::{Holder, holder_of_abstract, holder_of_tcp, holder_of_unix};
+pub(crate) use sockets::tcp_listeners;
 pub use sockets::{OpenAddress, OpenListener, listening_sockets};
 pub use usage::{allowed_cpus, command_of, cpu_time_of, memory_of};
 

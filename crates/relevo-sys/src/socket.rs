@@ -47,6 +47,9 @@ pub struct AcceptQueue {
     pub limit: u32,
 }
 
+/// Of the kernel's `net/tcp_states.h`.
+pub(crate) const TCP_LISTEN: u8 = 10;
+
 /// Takes one connection, non-blocking and close-on-exec; `None` when none waits. See `accept(2)`.
 ///
 /// A connection that died in the queue is passed over.
@@ -128,18 +131,17 @@ pub fn socket_type(socket: impl AsFd) -> Result<SocketKind, Errno> {
     }
 }
 
-/// The accept queue of a TCP socket; `None` when it does not listen (any more).
+/// The accept queue of a TCP socket; `None` when it does not listen (any more): anybody with a
+/// duplicate can end that, by `shutdown(2)`.
 ///
 /// # Errors
 ///
 /// `EOPNOTSUPP` or `ENOPROTOOPT` when it is no TCP socket.
 pub fn accept_queue(socket: impl AsFd) -> Result<Option<AcceptQueue>, Errno> {
-    /// `TCP_LISTEN` of the kernel's `net/tcp_states.h`.
-    const LISTEN: u8 = 10;
     let info = tcp_info(socket)?;
     // For a listening socket these two fields do not count segments: `tcp_get_info` puts the
     // accept queue's length and limit there.
-    Ok((info.tcpi_state == LISTEN)
+    Ok((info.tcpi_state == TCP_LISTEN)
         .then_some(AcceptQueue { waiting: info.tcpi_unacked, limit: info.tcpi_sacked }))
 }
 

@@ -1,8 +1,12 @@
-//! What the unit tests share: waiting for a state, and directories of their own.
+//! What the unit tests share: waiting for a state, addresses, and directories of their own.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::socket::{SocketName, local_address};
 
 /// Calls `look` until it gives something, for 10 s at most; then fails with what was waited for.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -13,6 +17,17 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         }
         assert!(Instant::now() < deadline, "10 s went by without: {what}");
         std::thread::yield_now();
+    }
+}
+
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+pub(crate) fn address_of(socket: impl AsFd) -> SocketAddr {
+    match local_address(socket).unwrap() {
+        SocketName::Inet(address) => address,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -22,7 +22,7 @@ fn seat(slot: u32) -> Member {
 impl Table {
     /// The primary accepts from listener 1, and these workers may be dealt its connections.
     fn with(workers: impl IntoIterator<Item = u64>) -> Self {
-        let mut table = Self { dealer: Dealer::new(), now: Time::default() };
+        let mut table = Self { dealer: Dealer::new(Balance::RoundRobin, false), now: Time::default() };
         let _nothing = table.happens(DealerEvent::Accept { member: front(1), on: true });
         for worker in workers {
             let _watch = table.eligible(worker, 1, true);
@@ -106,9 +106,10 @@ fn check(actions: &[DealerAction], expected: &str) {
 fn line(action: &DealerAction) -> String {
     let socket = |member: Member| match member.seat {
         Seat::Slot(slot) => format!("{}/{slot}", member.listener),
+        Seat::Front => format!("{}/front", member.listener),
         Seat::Common => format!("{}/all", member.listener),
     };
-    match *action {
+    match action.clone() {
         DealerAction::Watch { member, on: true } => format!("watch {}", socket(member)),
         DealerAction::Watch { member, on: false } => format!("watch {} off", socket(member)),
         DealerAction::Try { member } => format!("try {}", socket(member)),
@@ -118,6 +119,7 @@ fn line(action: &DealerAction) -> String {
         DealerAction::Release { connection } => format!("release {connection}"),
         DealerAction::Lose { connection } => format!("lose {connection}"),
         DealerAction::QueuesEmptied => "queues emptied".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 

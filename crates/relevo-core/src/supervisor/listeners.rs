@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{MAX_LISTENERS, Supervisor};
 use crate::listener::{Arrangement, Listener, MemberState};
 use crate::worker::Door;
-use crate::{Action, ListenerId, Member, Notice, QueryId, Seat, Slot, Wish, WorkerId};
+use crate::{Action, Balance, ListenerId, Member, Notice, QueryId, Seat, Slot, Wish, WorkerId};
 
 /// What bare Node gives for an address that is taken (`errno(3)`, Linux).
 const EADDRINUSE: i32 = 98;
@@ -57,7 +57,7 @@ impl Supervisor {
         }
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
-        self.listeners.insert(id, Listener::new(wish.clone(), self.spec.balance));
+        self.listeners.insert(id, Listener::new(wish.clone(), self.spec.balance, self.spec.slots));
         Some(id)
     }
 
@@ -103,6 +103,7 @@ impl Supervisor {
         };
         let waiters = std::mem::take(waiters);
         listener.members.remove(&member.seat);
+        listener.front_failed |= member.seat == Seat::Front;
         let address = listener.shown().to_owned();
         if self.bind_failures_told.len() < MAX_LISTENERS
             && self.bind_failures_told.insert(address.clone())
@@ -191,6 +192,24 @@ impl Supervisor {
         }
     }
 
+    /// Under `auto` a group has one more socket, from which the primary deals; a slot alone needs none.
+    pub(super) fn open_fronts(&mut self) {
+        if self.spec.balance != Balance::Auto || self.spec.slots < 2 {
+            return;
+        }
+        let mut wanted = Vec::new();
+        for (id, listener) in &mut self.listeners {
+            let is_open = listener.members.values().any(|state| *state == MemberState::Open);
+            let has_one = listener.members.contains_key(&Seat::Front) || listener.front_failed;
+            if listener.arrangement == Arrangement::Group && is_open && !has_one {
+                listener.members.insert(Seat::Front, MemberState::Opening(Vec::new()));
+                let member = Member { listener: *id, seat: Seat::Front };
+                wanted.push(Action::OpenMember { member, wish: listener.wish.clone() });
+            }
+        }
+        self.actions.extend(wanted);
+    }
+
     /// Tells the shell from which sockets the primary accepts: those that it deals from, and those
     /// of a group on which nobody in their slot listens (covering).
     pub(super) fn update_accepting(&mut self) {
@@ -219,7 +238,7 @@ impl Supervisor {
             (Arrangement::Group, Seat::Slot(slot)) => {
                 !self.workers.values().any(|worker| worker.slot == slot && worker.listens_on(id))
             }
-            (Arrangement::Dealt, _) => true,
+            (Arrangement::Dealt, _) | (Arrangement::Group, Seat::Front) => true,
             (Arrangement::Group, Seat::Common) | (Arrangement::OneShared, _) => false,
         }
     }

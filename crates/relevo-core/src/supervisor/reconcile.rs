@@ -30,6 +30,7 @@ impl Supervisor {
         self.allow_leaves();
         if self.stop.is_none() {
             self.close_unused_listeners();
+            self.open_fronts();
         }
         self.finish_stop();
     }

@@ -202,6 +202,11 @@ impl<'a> View<'a> {
         self.0.listeners.iter().map(|(id, listener)| self.listener(*id, listener)).collect()
     }
 
+    /// The address of a listener, as a person knows it.
+    pub fn address(&self, id: crate::ListenerId) -> Option<String> {
+        self.0.listeners.get(&id).map(|listener| listener.shown().to_owned())
+    }
+
     /// The rollout in progress, else the last one.
     pub fn rollout(&self) -> Option<RolloutView> {
         let of = self.0.spec.slots;
@@ -271,7 +276,7 @@ impl<'a> View<'a> {
                     listener.is_open(*seat) && self.0.primary_accepts(id, listener, *seat);
                 covered.then_some(*slot)
             }
-            Seat::Common => None,
+            Seat::Front | Seat::Common => None,
         });
         ListenerView {
             id,

@@ -168,6 +168,16 @@ impl World {
                 self.books.lost(connection);
                 self.tally.lost_with_their_listener += 1;
             }
+            // Nobody counts and nothing is weighed here: connections come by the hash.
+            DealerAction::Count { .. } | DealerAction::Tell(_) | DealerAction::Mend { .. } => {}
+            DealerAction::Steer { listener, .. } => {
+                let refused = DealerEvent::Steered { listener, refused: Some(1) };
+                self.soon(1, Happening::Dealt(refused));
+            }
+            DealerAction::Look { listener, .. } => {
+                let seen = relevo_core::Seen::default();
+                self.soon(1, Happening::Dealt(DealerEvent::Looked { listener, seen }));
+            }
             DealerAction::QueuesEmptied => self.soon(5, Happening::Told(Event::QueuesEmptied)),
         }
     }

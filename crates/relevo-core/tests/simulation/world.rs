@@ -87,7 +87,7 @@ impl World {
             latest: time,
             unkind: true,
             supervisor: Supervisor::new(spec.clone(), time, random.below(u64::MAX)),
-            dealer: Dealer::new(),
+            dealer: Dealer::new(spec.balance, true),
             rules: Rules::new(spec.clone()),
             random,
             spec,

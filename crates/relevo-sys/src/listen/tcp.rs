@@ -95,19 +95,8 @@ mod tests {
 
     use super::*;
     use crate::listen::relisten;
-    use crate::socket::{SocketName, accept, accept_queue, is_nonblocking, local_address};
-    use crate::test_support::eventually;
-
-    fn loopback(port: u16) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, port).into()
-    }
-
-    fn address_of(socket: &OwnedFd) -> SocketAddr {
-        match local_address(socket).unwrap() {
-            SocketName::Inet(address) => address,
-            other => panic!("{other:?}"),
-        }
-    }
+    use crate::socket::{accept, accept_queue, is_nonblocking};
+    use crate::test_support::{address_of, eventually, loopback};
 
     /// Somebody else's listener, with the option set before it binds.
     fn stranger(address: SocketAddr) -> OwnedFd {

@@ -57,14 +57,19 @@ pub(super) fn all_listeners(net: &Path) -> Vec<OpenListener> {
     let table = |name: &str| read_bounded(net.join(name), TABLE_LIMIT_BYTES).unwrap_or_default();
     let mut found = Vec::new();
     for name in ["tcp", "tcp6"] {
-        let listening = head_of_tcp(&net.join(name)).unwrap_or_default();
-        found.extend(parse_inet(&listening, TCP_LISTEN, OpenAddress::Tcp));
+        found.extend(tcp_listeners(&net.join(name)).unwrap_or_default());
     }
     for name in ["udp", "udp6"] {
         found.extend(parse_inet(&table(name), UDP_UNCONNECTED, OpenAddress::Udp));
     }
     found.extend(parse_unix(&table("unix")));
     found
+}
+
+/// The sockets that listen by a TCP table; `None` if it cannot be read.
+pub(crate) fn tcp_listeners(table: &Path) -> Option<Vec<OpenListener>> {
+    let head = head_of_tcp(table)?;
+    Some(parse_inet(&head, TCP_LISTEN, OpenAddress::Tcp).collect())
 }
 
 /// The part of a TCP table that tells of sockets that listen. They come first in it (`tcp_seq_start`

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use relevo_config::{
-    Backlog, BalanceWord, EnvPair, Options, ServiceName, Span, StopSignal, Workers, cpu, env_file,
+    Backlog, BalanceWord, EnvPair, Options, ServiceName, Span, StopSignal, WeightsWord, Workers,
+    cpu, env_file,
 };
 
 use super::{Failure, entry, error_text, options_with_value, text};
@@ -37,10 +38,16 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "N|auto", allow_hyphen_values = true)]
     workers: Option<Workers>,
 
-    /// Who gets a connection: kernel (a socket each, by hash), round-robin (dealt in turn), shared
-    /// (one socket) [default: kernel]
+    /// Who gets a connection: auto (dealt by fewest connections while few come, by the kernel when
+    /// many do), kernel (a socket each, by weights), least-connections, round-robin (dealt in turn),
+    /// shared (one socket) [default: auto]
     #[arg(long, value_name = "HOW")]
     balance: Option<BalanceWord>,
+
+    /// How the kernel shares new connections among slots: load (busier ones get fewer), even
+    /// [default: load]
+    #[arg(long, value_name = "load|even")]
+    weights: Option<WeightsWord>,
 
     /// How many connections may wait in a socket's queue [default: 4096]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
@@ -98,6 +105,7 @@ impl Args {
             name: self.name.clone(),
             workers: self.workers.unwrap_or(default.workers),
             balance: self.balance.unwrap_or(default.balance),
+            weights: self.weights.unwrap_or(default.weights),
             backlog: self.backlog.unwrap_or(default.backlog),
             ready_timeout: self.ready_timeout.unwrap_or(default.ready_timeout),
             drain_timeout: self.drain_timeout.unwrap_or(default.drain_timeout),
@@ -143,6 +151,7 @@ pub(crate) fn run(args: Args) -> Result<u8, Failure> {
         name: name.as_str().to_owned(),
         spec: options.spec(slots),
         backlog: u32::from(options.backlog.get()),
+        weights_by_load: options.weights == WeightsWord::Load,
         stop_signal: relevo_sys::Signal::from_named_raw(options.stop_signal.number())
             .unwrap_or(relevo_sys::Signal::TERM),
         agent: options.agent,

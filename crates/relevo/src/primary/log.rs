@@ -2,8 +2,60 @@
 
 use std::time::Duration;
 
-use relevo_core::{Exit, ExitHow, Failure, Left, Notice, Outcome, RolloutReport, WorkerId};
+use relevo_core::{
+    DealerNotice, Disturbance, Exit, ExitHow, Failure, Left, ListenerId, Notice, Outcome,
+    RolloutReport, WorkerId,
+};
 use relevo_sys::{Signal, signals};
+
+/// The line that is written for a notice of the dealer's.
+pub(crate) fn dealer_line(
+    notice: &DealerNotice,
+    pid: impl Fn(WorkerId) -> Option<u32>,
+    address: impl Fn(ListenerId) -> Option<String>,
+) -> String {
+    let who = |worker: &WorkerId| match pid(*worker) {
+        Some(pid) => format!("worker {worker} (pid {pid})"),
+        None => format!("worker {worker}"),
+    };
+    let on = |listener: &ListenerId| {
+        address(*listener).unwrap_or_else(|| format!("listener {listener}"))
+    };
+    match notice {
+        DealerNotice::NotSteered { listener, errno } => format!(
+            "new connections to {} cannot be steered here ({}): the kernel's hash deals them, and the primary covers slots without a worker",
+            on(listener),
+            error_text(*errno)
+        ),
+        DealerNotice::Disturbed { listener, how } => {
+            format!("warning: {}: {}", on(listener), disturbance(*how))
+        }
+        DealerNotice::Blocked { worker, slot } => format!(
+            "slot {slot}: {} accepts nothing; the others get its connections until it does",
+            who(worker)
+        ),
+        DealerNotice::Unblocked { worker, slot, after } => {
+            format!("slot {slot}: {} accepts again after {}", who(worker), seconds(*after))
+        }
+    }
+}
+
+fn disturbance(how: Disturbance) -> String {
+    match how {
+        Disturbance::NotListening { .. } => {
+            "a worker has shut a socket down; it listens again".to_owned()
+        }
+        Disturbance::Strangers { count: 1 } => {
+            "another process of the same user listens there too; it gets nothing".to_owned()
+        }
+        Disturbance::Strangers { count } => {
+            format!("{count} other sockets of the same user listen there too; they get nothing")
+        }
+        Disturbance::Shares => {
+            "new connections did not go where they were sent; the weights are set anew".to_owned()
+        }
+    }
+}
 
 /// The line that is written for a notice.
 pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> String {

@@ -161,6 +161,12 @@ impl Primary {
         for report in reports {
             match report {
                 Told::Event(event) => self.events.push_back(event),
+                Told::Notice(notice) => {
+                    let view = self.supervisor.view();
+                    let address = |listener| view.address(listener);
+                    let pid = |worker| self.processes.pid_for_log(worker);
+                    self.output.say(&log::dealer_line(&notice, pid, address));
+                }
                 Told::Complaint(what) => self.output.say(&what),
             }
         }

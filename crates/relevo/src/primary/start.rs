@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use relevo_core::{Spec, Supervisor};
+use relevo_core::{Dealer, Spec, Supervisor};
 use relevo_sys::activation::InheritedSocket;
 use relevo_sys::launch::close_on_exec_from;
 use relevo_sys::lock::{LockError, LockGuard, take_lock};
@@ -33,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) spec: Spec,
     pub(crate) backlog: u32,
+    /// Whether slots that are busier get fewer new connections.
+    pub(crate) weights_by_load: bool,
     pub(crate) stop_signal: Signal,
     pub(crate) agent: bool,
     pub(crate) inherited: Vec<InheritedSocket>,
@@ -99,8 +101,10 @@ impl Primary {
         let output = Output::new()
             .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
         let clock = Clock::start();
+        let balance = service.spec.balance;
+        let dealer = Dealer::new(balance, service.weights_by_load);
         let inherited = service.inherited.into_iter().filter_map(Inherited::examine).collect();
-        let hub = HubHandle::start(clock, service.backlog, inherited)
+        let hub = HubHandle::start(clock, service.backlog, dealer, inherited)
             .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
         poller
             .add(hub.reported(), Token::Hub.pack(), Interest::READ)

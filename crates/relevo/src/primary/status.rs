@@ -1,12 +1,12 @@
 //! From the core's view to what `status` says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use relevo_core::{
     Balance, ExitHow, Generation, Kind, Left, Outcome, RolloutPhase, RolloutReport, RolloutView,
-    ServiceState, SlotView, SlotWord, View, WorkerId, WorkerView, WorkerWord,
+    ServiceState, Slot, SlotView, SlotWord, View, WorkerId, WorkerView, WorkerWord,
 };
 use relevo_sys::{Pid, proc};
 use relevo_wire::status as wire;
@@ -22,6 +22,13 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) sight: &'a Sight,
 }
 
+impl Surroundings<'_> {
+    /// Whether the slot's worker accepts nothing, anywhere.
+    fn is_blocked(&self, slot: Slot) -> bool {
+        self.sight.groups.values().any(|group| group.blocked.contains(&slot))
+    }
+}
+
 /// The service in detail.
 pub(crate) fn status(view: &View<'_>, around: &Surroundings<'_>) -> relevo_wire::Status {
     let generation = view.generation();
@@ -35,7 +42,7 @@ pub(crate) fn status(view: &View<'_>, around: &Surroundings<'_>) -> relevo_wire:
         reason: reason(view),
         generation: (view.state() != ServiceState::Starting).then_some(generation.0),
         release,
-        slots: view.slots().into_iter().map(slot).collect(),
+        slots: view.slots().into_iter().map(|view| slot(view, around)).collect(),
         listeners: listeners(view, around),
         rollout: view.rollout().map(|view| rollout(&view)),
     }
@@ -78,7 +85,7 @@ fn reason(view: &View<'_>) -> Option<String> {
     Some(format!("no ready worker in slot {}", vacant.join(", ")))
 }
 
-fn slot(view: SlotView) -> wire::Slot {
+fn slot(view: SlotView, around: &Surroundings<'_>) -> wire::Slot {
     let last_exit = view.last_exit.map(|(ago, exit)| {
         let (code, signal) = match exit.how {
             ExitHow::Code(code) => (Some(code), None),
@@ -89,6 +96,7 @@ fn slot(view: SlotView) -> wire::Slot {
     wire::Slot {
         slot: view.slot.0,
         state: match view.word {
+            SlotWord::Ready if around.is_blocked(view.slot) => wire::SlotState::Hung,
             SlotWord::Ready => wire::SlotState::Ready,
             SlotWord::Vacant => wire::SlotState::Vacant,
             SlotWord::BackingOff => wire::SlotState::BackingOff,
@@ -96,12 +104,12 @@ fn slot(view: SlotView) -> wire::Slot {
         restarts: view.restarts,
         next_try_ms: view.next_try.map(milliseconds),
         last_exit,
-        workers: view.workers.into_iter().map(worker).collect(),
+        workers: view.workers.into_iter().map(|view| worker(view, around)).collect(),
     }
 }
 
 /// CPU time is shown as `ps(1)` does: what was used, by the time since the start.
-fn worker(view: WorkerView) -> wire::Worker {
+fn worker(view: WorkerView, around: &Surroundings<'_>) -> wire::Worker {
     let pid = view.pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     let cpu_percent = pid.and_then(proc::cpu_time_of).and_then(|used| {
         let lived = view.uptime.as_secs_f64();
@@ -122,7 +130,7 @@ fn worker(view: WorkerView) -> wire::Worker {
         uptime_ms: Some(milliseconds(view.uptime)),
         rss_bytes: pid.and_then(proc::memory_of),
         cpu_percent,
-        connections: None,
+        connections: around.sight.connections.get(&view.id).copied(),
         requests: None,
         active_requests: None,
         loop_lag_ms: None,
@@ -139,19 +147,30 @@ fn listeners(view: &View<'_>, around: &Surroundings<'_>) -> Vec<wire::Listener> 
             Kind::Inherited => wire::ListenerKind::Tcp,
         },
         balance: around.balance.word().to_owned(),
-        dealing: Some(if listener.dealt {
-            wire::Dealing::Primary
-        } else if listener.one_socket {
-            wire::Dealing::Shared
-        } else {
-            wire::Dealing::Kernel
+        dealing: Some(match around.sight.groups.get(&listener.id) {
+            Some(group) if group.front => wire::Dealing::Front,
+            Some(_) => wire::Dealing::Kernel,
+            None if listener.dealt => wire::Dealing::Primary,
+            None if listener.one_socket => wire::Dealing::Shared,
+            None => wire::Dealing::Kernel,
         }),
-        weights: None,
+        weights: around
+            .sight
+            .groups
+            .get(&listener.id)
+            .and_then(|group| Some(group.weights.as_ref()?.values().copied().collect())),
         queued: around.sight.queued.get(&listener.id).copied(),
-        covering: listener.covering.iter().map(|slot| slot.0).collect(),
+        covering: covering(&listener, around),
         address: listener.address,
     };
     view.listeners().into_iter().map(one).collect()
+}
+
+/// The slots that others get the connections of: nobody listens there, or who does is blocked.
+fn covering(listener: &relevo_core::ListenerView, around: &Surroundings<'_>) -> Vec<u32> {
+    let blocked = around.sight.groups.get(&listener.id).map(|group| group.blocked.as_slice());
+    let slots = listener.covering.iter().chain(blocked.unwrap_or_default());
+    slots.map(|slot| slot.0).collect::<BTreeSet<u32>>().into_iter().collect()
 }
 
 /// A rollout that is over.

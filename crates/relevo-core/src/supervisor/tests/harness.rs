@@ -269,6 +269,7 @@ fn answered(answer: &Answer) -> String {
 fn socket(member: Member) -> String {
     match member.seat {
         Seat::Slot(slot) => format!("{}/{slot}", member.listener),
+        Seat::Front => format!("{}/front", member.listener),
         Seat::Common => format!("{}/all", member.listener),
     }
 }

@@ -34,10 +34,10 @@ impl Hub {
             self.ticket_data.insert(pending.wish, own);
         }
         let key = Key(format!("{}#{query}", member.listener));
+        let number = wire.next_attachment;
+        wire.next_attachment += 1;
         let answered = match given {
             Given::Socket => {
-                let number = wire.next_attachment;
-                wire.next_attachment += 1;
                 wire.listeners.insert(number, Arc::clone(&socket.socket));
                 let data = data.as_deref();
                 wire.channel.answer_shared(
@@ -53,9 +53,15 @@ impl Hub {
                 wire.channel.answer_dealt(pending.query, key.clone(), name, data.as_deref())
             }
         };
-        if answered.is_ok() {
-            wire.listener_of.insert(key.clone(), member.listener);
-            wire.key_of.insert(member.listener, key);
+        match answered {
+            Ok(()) => {
+                wire.listener_of.insert(key.clone(), member.listener);
+                wire.key_of.insert(member.listener, key);
+            }
+            // It has not taken what it was given before, and was refused: nothing rides along.
+            Err(_) => {
+                wire.listeners.remove(&number);
+            }
         }
     }
 

@@ -51,6 +51,7 @@ impl Hub {
         match wire.read(&mut self.buffer) {
             Ok(ReadOutcome::Some) => {
                 // Much of what is said wants an answer, and lets out what waited for it.
+                wire.heard = self.now;
                 self.talked_to.insert(worker);
                 self.handle_messages(worker)
             }

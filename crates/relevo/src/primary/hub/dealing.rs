@@ -1,14 +1,22 @@
 //! Carrying out what the dealer decides.
 
 use relevo_core::{
-    ConnectionId, DealerAction, DealerEvent, Event, ListenerId, Member, NotTaken, WorkerId,
+    ConnectionId, DealerAction, DealerEvent, Event, ListenerId, Member, NotTaken, Seat, Seen,
+    SeenMember, WorkerId,
 };
+use relevo_node::ToAgent;
+use relevo_sys::diag::listeners_on;
+use relevo_sys::listen::{relisten, steer};
 use relevo_sys::poll::Interest;
-use relevo_sys::socket::accept;
+use relevo_sys::socket::{accept, accept_queue};
 
 use super::Hub;
+use super::members::MemberSocket;
 use super::order::Report;
 use super::token::Token;
+
+/// How often an agent tells what it counts, at most, in milliseconds.
+const COUNT_EVERY_MS: u64 = 100;
 
 impl Hub {
     /// Tells the dealer what happened, and does what it wants.
@@ -34,6 +42,28 @@ impl Hub {
             }
             DealerAction::Release { connection } | DealerAction::Lose { connection } => {
                 self.connections.remove(&connection.0);
+                None
+            }
+            DealerAction::Count { worker } => {
+                if let Some(wire) = self.talk_to(worker) {
+                    wire.channel.tell_agent(ToAgent::Count { every_ms: COUNT_EVERY_MS });
+                }
+                None
+            }
+            DealerAction::Steer { listener, weights } => Some(self.steer(listener, &weights)),
+            DealerAction::Look { listener, strangers } => {
+                let seen = self.see(listener, strangers);
+                Some(DealerEvent::Looked { listener, seen })
+            }
+            DealerAction::Mend { member } => {
+                if let Some(socket) = self.members.get(&member) {
+                    // If it cannot listen, the next look finds it so.
+                    let _ = relisten(&socket.socket, self.backlog);
+                }
+                None
+            }
+            DealerAction::Tell(notice) => {
+                self.unreported.push_back(Report::Notice(notice));
                 None
             }
             DealerAction::QueuesEmptied => {
@@ -89,5 +119,48 @@ impl Hub {
                 .is_some_and(|key| wire.channel.deal(key, connection.0).is_ok())
         });
         (!dealt).then_some(DealerEvent::NotTaken { connection, why: NotTaken::Unsent })
+    }
+
+    fn steer(&self, listener: ListenerId, weights: &[u32]) -> DealerEvent {
+        // Any socket of the group will do.
+        let refused = match self.group(listener).next() {
+            Some((_, socket)) => steer(&socket.socket, weights).err(),
+            None => None,
+        };
+        DealerEvent::Steered { listener, refused: refused.map(relevo_sys::Errno::raw_os_error) }
+    }
+
+    /// The sockets of a listener's group.
+    fn group(&self, listener: ListenerId) -> impl Iterator<Item = (&Member, &MemberSocket)> {
+        self.members
+            .iter()
+            .filter(move |(member, _)| member.listener == listener && member.seat != Seat::Common)
+    }
+
+    /// How it is with the sockets of a group.
+    pub(super) fn see(&self, listener: ListenerId, strangers: bool) -> Seen {
+        let members = self.group(listener).filter_map(|(member, socket)| {
+            let queue = accept_queue(&socket.socket).ok()?;
+            Some(SeenMember {
+                member: *member,
+                listens: queue.is_some(),
+                waiting: queue.map_or(0, |queue| queue.waiting),
+            })
+        });
+        Seen {
+            members: members.collect(),
+            strangers: strangers.then(|| self.strangers(listener)).flatten(),
+            heard: self.wires.iter().map(|(worker, wire)| (*worker, wire.heard)).collect(),
+        }
+    }
+
+    /// How many sockets listen on the group's address that are not ours.
+    fn strangers(&self, listener: ListenerId) -> Option<u32> {
+        let address = self.group(listener).find_map(|(_, socket)| socket.address())?;
+        let ours: Vec<u64> =
+            self.group(listener).filter_map(|(_, socket)| socket.inode()).collect();
+        let listeners = listeners_on(address).ok()?;
+        let strange = listeners.iter().filter(|entry| !ours.contains(&entry.inode)).count();
+        u32::try_from(strange).ok()
     }
 }

@@ -7,13 +7,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use relevo_core::{Event, Given, ListenerId, Member, QueryId, Slot, Wish, WorkerId};
+use relevo_core::{
+    Dealer, DealerNotice, Event, Given, ListenerId, Member, QueryId, Slot, Wish, WorkerId,
+};
 use relevo_node::ListenAddress;
 use relevo_sys::proc;
 use relevo_sys::wake::Bell;
 
 use super::super::clock::Clock;
-use super::order::{Order, Report, Sight};
+use super::order::{Ends, Order, Report, Sight};
 use super::{Hub, Inherited};
 
 /// How many orders and how many reports wait at most.
@@ -34,19 +36,30 @@ pub(crate) struct HubHandle {
 /// A report, as the primary's loop sees it.
 pub(crate) enum Told {
     Event(Event),
+    Notice(DealerNotice),
     Complaint(String),
 }
 
 impl HubHandle {
     /// Starts the hub's thread.
-    pub(crate) fn start(clock: Clock, backlog: u32, inherited: Vec<Inherited>) -> io::Result<Self> {
-        let (orders, to_do) = sync_channel(QUEUE);
+    pub(crate) fn start(
+        clock: Clock,
+        backlog: u32,
+        dealer: Dealer,
+        inherited: Vec<Inherited>,
+    ) -> io::Result<Self> {
+        let (give, orders) = sync_channel(QUEUE);
         let (report, reports) = sync_channel(QUEUE);
         let (bell, reported) = (Arc::new(Bell::new()?), Arc::new(Bell::new()?));
-        let (ring, rung) = (Arc::clone(&reported), Arc::clone(&bell));
+        let ends = Ends {
+            orders,
+            bell: Arc::clone(&bell),
+            reports: report,
+            primary: Arc::clone(&reported),
+        };
         let (started, start) = sync_channel(1);
         let thread = Builder::new().name("hub".to_owned()).spawn(move || {
-            match Hub::new(clock, backlog, inherited, to_do, rung, report, ring) {
+            match Hub::new(clock, backlog, dealer, inherited, ends) {
                 Ok(hub) => {
                     let _ = started.send(Ok(()));
                     hub.run();
@@ -57,7 +70,7 @@ impl HubHandle {
             }
         })?;
         start.recv().map_err(io::Error::other)??;
-        Ok(Self { orders: Some(orders), bell, reports, reported, thread: Some(thread) })
+        Ok(Self { orders: Some(give), bell, reports, reported, thread: Some(thread) })
     }
 
     /// What becomes readable when there are reports.
@@ -155,6 +168,7 @@ impl HubHandle {
 fn told(report: Report) -> Told {
     match report {
         Report::Event(event) => Told::Event(event),
+        Report::Notice(notice) => Told::Notice(notice),
         Report::Complaint(what) => Told::Complaint(what),
         Report::MemberFailed { member, errno, address } => {
             let holder = address.as_ref().and_then(holder);

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use relevo_core::{DealerEvent, Event, ListenerId, Member, Seat};
+use relevo_core::{DealerEvent, Event, Member, Seat};
 use relevo_node::ListenAddress;
 use relevo_sys::Errno;
 use relevo_sys::listen::{
@@ -56,11 +56,13 @@ impl Hub {
     /// Makes a socket, or says why it cannot be had.
     pub(super) fn open_member(&mut self, member: Member, wish: &relevo_core::Wish) {
         let address = self.address_of(wish);
-        let made = match &address {
-            Some(address) => self.make(member, address),
-            None => Err(Errno::INVAL),
+        self.look_before_joining(member);
+        let made = match (self.sibling(member), &address) {
+            (Some(sibling), _) => self.join(sibling),
+            (None, Some(address)) => self.make(member, address),
+            (None, None) => Err(Errno::INVAL),
         };
-        self.unreported.push_back(match made {
+        let report = match made {
             Ok(socket) => {
                 let address = match &socket.name {
                     SocketName::Inet(address) => address.to_string(),
@@ -69,6 +71,9 @@ impl Hub {
                     }
                 };
                 self.members.insert(member, socket);
+                if member.seat != Seat::Common {
+                    self.deal(DealerEvent::Joined { member });
+                }
                 Report::Event(Event::MemberOpened { member, address })
             }
             Err(errno) => Report::MemberFailed {
@@ -76,7 +81,8 @@ impl Hub {
                 errno: errno.raw_os_error(),
                 address: address.filter(|_| errno == Errno::ADDRINUSE),
             },
-        });
+        };
+        self.unreported.push_back(report);
     }
 
     pub(super) fn close_member(&mut self, member: Member) {
@@ -116,16 +122,15 @@ impl Hub {
             ListenAddress::Tcp { host, port, ipv6_only } => {
                 v6only = *ipv6_only;
                 let group = member.seat != Seat::Common;
-                match (self.sibling(member.listener), host) {
-                    (Some((address, v6only)), _) => tcp_further(address, v6only, backlog),
-                    (None, Some(host)) => {
+                match host {
+                    Some(host) => {
                         tcp_first(SocketAddr::new(*host, *port), *ipv6_only, backlog, group)
                     }
-                    (None, None) if *ipv6_only => {
+                    None if *ipv6_only => {
                         let any = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, *port));
                         tcp_first(any, true, backlog, group)
                     }
-                    (None, None) => tcp_dual(*port, backlog, group),
+                    None => tcp_dual(*port, backlog, group),
                 }
             }
             ListenAddress::Udp { host, port, ipv6_only, reuse_addr } => {
@@ -153,11 +158,31 @@ impl Hub {
         })
     }
 
-    /// The address of another socket of the same listener, which a further one joins.
-    fn sibling(&self, listener: ListenerId) -> Option<(SocketAddr, bool)> {
-        self.members
-            .iter()
-            .find(|(member, _)| member.listener == listener)
-            .and_then(|(_, socket)| Some((socket.address()?, socket.ipv6_only)))
+    /// Strangers that came before are before it in the group's order.
+    fn look_before_joining(&mut self, member: Member) {
+        if self.sibling(member).is_some() {
+            let seen = self.see(member.listener, true);
+            self.deal(DealerEvent::Looked { listener: member.listener, seen });
+        }
+    }
+
+    /// The address of another socket of the same group, which a further one joins.
+    fn sibling(&self, member: Member) -> Option<(SocketAddr, bool)> {
+        let in_group =
+            |other: &Member| other.listener == member.listener && Seat::Common != other.seat;
+        let (_, socket) = self.members.iter().find(|(other, _)| in_group(other))?;
+        Some((socket.address()?, socket.ipv6_only))
+    }
+
+    fn join(&self, (address, ipv6_only): (SocketAddr, bool)) -> Result<MemberSocket, Errno> {
+        let socket = tcp_further(address, ipv6_only, self.backlog)?;
+        Ok(MemberSocket {
+            name: local_address(&socket)?,
+            socket: Arc::new(socket),
+            is_stream: true,
+            is_known_to_poller: false,
+            ipv6_only,
+            file: None,
+        })
     }
 }

@@ -32,19 +32,16 @@ mod wire;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
 
 use relevo_core::{Dealer, Event, Member, QueryId, Time, Wish, WorkerId};
 use relevo_node::{PendingLeave, PendingQuery, RawValue};
 use relevo_sys::poll::Poller;
-use relevo_sys::wake::Bell;
 
 use super::clock::Clock;
 pub(crate) use handle::{HubHandle, Told};
 use members::MemberSocket;
 pub(crate) use order::Sight;
-use order::{Order, Report};
+use order::{Ends, Report};
 use wire::{Connections, Wire};
 pub(crate) use wishes::Inherited;
 
@@ -54,12 +51,8 @@ struct Hub {
     clock: Clock,
     /// The time of the present round of the loop.
     now: Time,
-    orders: Receiver<Order>,
-    /// Rings when there are orders.
-    bell: Arc<Bell>,
-    reports: SyncSender<Report>,
-    /// Rings when there are reports.
-    primary: Arc<Bell>,
+    /// What leads to the primary and back.
+    ends: Ends,
     /// What the queue of reports has not taken yet.
     unreported: VecDeque<Report>,
     backlog: u32,

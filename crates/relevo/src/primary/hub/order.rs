@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::SyncSender;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
-use relevo_core::{Event, Given, ListenerId, Member, QueryId, Slot, Wish, WorkerId};
+use relevo_core::{
+    DealerNotice, Event, Given, GroupView, ListenerId, Member, QueryId, Slot, Wish, WorkerId,
+};
 use relevo_node::ListenAddress;
+use relevo_sys::wake::Bell;
 
 /// What the supervisor wants done.
 #[derive(Debug)]
@@ -75,8 +79,21 @@ pub(super) enum Report {
     /// A socket could not be made. Who holds the address is found out on the other thread: that means
     /// reading all of `/proc`.
     MemberFailed { member: Member, errno: i32, address: Option<ListenAddress> },
+    /// Something of the dealer's that people should be told.
+    Notice(DealerNotice),
     /// Something that people should be told, besides.
     Complaint(String),
+}
+
+/// The hub's ends of the two queues.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) orders: Receiver<Order>,
+    /// Rings when there are orders.
+    pub(super) bell: Arc<Bell>,
+    pub(super) reports: SyncSender<Report>,
+    /// To be rung when there are reports.
+    pub(super) primary: Arc<Bell>,
 }
 
 /// How things are with the hub's sockets.
@@ -86,4 +103,8 @@ pub(crate) struct Sight {
     pub(crate) inodes: Vec<u64>,
     /// How many connections wait in the sockets of a listener, where that can be told.
     pub(crate) queued: BTreeMap<ListenerId, u64>,
+    /// How the connections of groups are dealt.
+    pub(crate) groups: BTreeMap<ListenerId, GroupView>,
+    /// How many connections each worker has, where its agent counts them.
+    pub(crate) connections: BTreeMap<WorkerId, u64>,
 }

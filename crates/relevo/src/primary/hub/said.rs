@@ -104,7 +104,18 @@ impl Hub {
 
     fn agent_said(&mut self, worker: WorkerId, said: &FromAgent) {
         let event = match said {
-            FromAgent::Hello { .. } => Event::AgentArrived { worker },
+            FromAgent::Hello { .. } => {
+                self.deal(DealerEvent::Agent { worker });
+                Event::AgentArrived { worker }
+            }
+            FromAgent::Load(load) => {
+                let load = relevo_core::Load {
+                    connections: load.connections,
+                    accepted: load.accepted,
+                    utilization: load.utilization,
+                };
+                return self.deal(DealerEvent::Load { worker, load });
+            }
             FromAgent::Stopped => Event::StoppedAccepting { worker },
             FromAgent::Left(left) => Event::WorkLeft { worker, left: count(*left) },
             FromAgent::Drained => Event::Drained { worker },

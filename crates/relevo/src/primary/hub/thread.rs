@@ -1,18 +1,16 @@
 //! The hub's loop: wait, do what is ordered, read, deal, write, report.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
+use std::sync::mpsc::{TryRecvError, TrySendError};
 use std::time::Duration;
 
 use relevo_core::{Dealer, DealerEvent, ListenerId};
 use relevo_sys::Errno;
 use relevo_sys::poll::{Interest, Poller, Ready};
-use relevo_sys::wake::Bell;
 
 use super::super::clock::Clock;
 use super::members::MemberSocket;
-use super::order::{Order, Report, Sight};
+use super::order::{Ends, Order, Sight};
 use super::token::Token;
 use super::{Hub, Inherited};
 
@@ -29,25 +27,20 @@ impl Hub {
     pub(super) fn new(
         clock: Clock,
         backlog: u32,
+        dealer: Dealer,
         inherited: Vec<Inherited>,
-        orders: Receiver<Order>,
-        bell: Arc<Bell>,
-        reports: SyncSender<Report>,
-        primary: Arc<Bell>,
+        ends: Ends,
     ) -> Result<Self, Errno> {
         let poller = Poller::new()?;
-        poller.add(&bell, Token::Orders.pack(), Interest::READ)?;
+        poller.add(&ends.bell, Token::Orders.pack(), Interest::READ)?;
         Ok(Self {
             poller,
             now: clock.now(),
             clock,
-            orders,
-            bell,
-            reports,
-            primary,
+            ends,
             unreported: VecDeque::new(),
             backlog,
-            dealer: Dealer::new(),
+            dealer,
             wires: BTreeMap::new(),
             talked_to: BTreeSet::new(),
             members: BTreeMap::new(),
@@ -117,9 +110,9 @@ impl Hub {
     }
 
     fn follow_orders(&mut self) -> bool {
-        self.bell.hush();
+        self.ends.bell.hush();
         loop {
-            match self.orders.try_recv() {
+            match self.ends.orders.try_recv() {
                 Ok(order) => self.follow(order),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -167,7 +160,7 @@ impl Hub {
             return;
         }
         while let Some(report) = self.unreported.pop_front() {
-            match self.reports.try_send(report) {
+            match self.ends.reports.try_send(report) {
                 Ok(()) => {}
                 Err(TrySendError::Full(report) | TrySendError::Disconnected(report)) => {
                     self.unreported.push_front(report);
@@ -175,7 +168,7 @@ impl Hub {
                 }
             }
         }
-        self.primary.ring();
+        self.ends.primary.ring();
         if self.unreported.is_empty() {
             self.all_reported();
             return;
@@ -200,6 +193,13 @@ impl Hub {
             }
         }
         let inodes = self.members.values().filter_map(MemberSocket::inode).collect();
-        Sight { inodes, queued }
+        let groups =
+            self.dealer.groups().into_iter().map(|group| (group.listener, group)).collect();
+        let connections = self
+            .wires
+            .keys()
+            .filter_map(|worker| Some((*worker, self.dealer.connections(*worker)?)))
+            .collect();
+        Sight { inodes, queued, groups, connections }
     }
 }

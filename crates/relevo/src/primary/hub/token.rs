@@ -36,10 +36,14 @@ impl Token {
     }
 }
 
-/// 32 bits of listener, then the slot plus one, or 0 for the socket of all slots.
+/// What stands for the front in a member's upper bits, which no slot reaches.
+const FRONT: u32 = 0xFF_FFFF;
+
+/// 32 bits of listener, then the slot plus one, 0 for the socket of all slots, or [`FRONT`].
 fn pack_member(member: Member) -> u64 {
     let seat = match member.seat {
         Seat::Common => 0,
+        Seat::Front => u64::from(FRONT),
         Seat::Slot(slot) => u64::from(slot.0) + 1,
     };
     (seat << 32) | u64::from(member.listener.0)
@@ -49,6 +53,7 @@ fn unpack_member(payload: u64) -> Option<Member> {
     let listener = ListenerId((payload & u64::from(u32::MAX)) as u32);
     let seat = match u32::try_from(payload >> 32).ok()? {
         0 => Seat::Common,
+        FRONT => Seat::Front,
         slot => Seat::Slot(Slot(slot - 1)),
     };
     Some(Member { listener, seat })
@@ -65,6 +70,7 @@ mod tests {
             Token::Orders,
             Token::Channel(WorkerId(123_456_789_012)),
             Token::Member(member(Seat::Common)),
+            Token::Member(member(Seat::Front)),
             Token::Member(member(Seat::Slot(Slot(1023)))),
         ] {
             assert_eq!(Token::unpack(token.pack()), Some(token));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use relevo_core::{ListenerId, WorkerId};
+use relevo_core::{ListenerId, Time, WorkerId};
 use relevo_node::{Attachment, Channel, Decoder, Frame, Incoming, Key, Violation};
 use relevo_sys::poll::{Interest, Poller};
 use relevo_sys::{Errno, scm};
@@ -25,6 +25,8 @@ pub(super) struct Wire {
     unsent: Option<Unsent>,
     wants_writable: bool,
     is_heard: bool,
+    /// When it last said anything.
+    pub(super) heard: Time,
     /// How many reports of it wait to be delivered.
     pub(super) unreported: usize,
     /// Listening sockets on their way to the worker, by the number of their frame.
@@ -72,6 +74,7 @@ impl Wire {
             unsent: None,
             wants_writable: false,
             is_heard: true,
+            heard: Time::default(),
             unreported: 0,
             listeners: BTreeMap::new(),
             next_attachment: 0,

@@ -10,14 +10,23 @@
 //! not be dealt at once, so what waits here is bounded by the windows of the workers; what comes
 //! beyond that waits in the kernel's queue, and nothing is looked for there until a worker has room.
 
+mod hand;
+mod steering;
+mod words;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::{ConnectionId, ListenerId, Member, Slot, Time, WorkerId};
+use crate::{Balance, ConnectionId, ListenerId, Member, Slot, Time, WorkerId};
+use hand::{Choice, Circle, Hand, WINDOW};
+use steering::Steering;
 
-/// How many connections one worker may have in flight, when every other has as many.
-const WINDOW: usize = 8;
+pub use steering::GroupView;
+pub use words::{
+    DealerAction, DealerEvent, DealerNotice, Disturbance, Load, NotTaken, Seen, SeenMember,
+};
+
 /// How long a worker that did not take a connection is left alone (`server.maxConnections`).
 const SHUN: Duration = Duration::from_millis(250);
 /// How long a worker that is out of descriptors is left alone.
@@ -25,134 +34,21 @@ const SHUN_EXHAUSTED: Duration = Duration::from_secs(1);
 /// How long nothing is accepted after that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the dealer is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DealerEvent {
-    /// The primary accepts from this socket from now on, or no longer.
-    Accept {
-        /// Which socket.
-        member: Member,
-        /// Whether it accepts.
-        on: bool,
-    },
-    /// The socket is closed; with the last one of a listener, what waits for it is lost.
-    Closed {
-        /// Which socket.
-        member: Member,
-    },
-    /// The worker may be dealt connections of the listener from now on, or no longer.
-    Eligible {
-        /// Who.
-        worker: WorkerId,
-        /// Where it works.
-        slot: Slot,
-        /// For what.
-        listener: ListenerId,
-        /// Whether it may.
-        on: bool,
-    },
-    /// A watched socket has connections.
-    Readable {
-        /// Which socket.
-        member: Member,
-    },
-    /// A `Try` brought a connection.
-    Accepted {
-        /// Which.
-        connection: ConnectionId,
-        /// From which socket.
-        member: Member,
-    },
-    /// A `Try` found nothing.
-    NothingThere {
-        /// In which socket.
-        member: Member,
-    },
-    /// A `Try` failed: the system has no descriptor or no memory left.
-    AcceptFailed {
-        /// At which socket.
-        member: Member,
-    },
-    /// The worker has the connection.
-    Placed {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// The worker does not have the connection.
-    NotTaken {
-        /// Which.
-        connection: ConnectionId,
-        /// Why.
-        why: NotTaken,
-    },
-    /// The worker's channel is gone. What it had in flight is dealt to others.
-    Gone {
-        /// Whose.
-        worker: WorkerId,
-    },
-    /// What waits in these sockets' queues is to be dealt now: they are about to close.
-    EmptyQueues {
-        /// Every socket that can be accepted from.
-        members: Vec<Member>,
-    },
-    /// Time has passed.
-    Tick,
-}
-
-/// Why a worker did not take a connection that it was dealt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotTaken {
-    /// It said so: it is at its `maxConnections`, or has closed this listener.
-    Refused,
-    /// The descriptor did not reach it: it has none left.
-    Exhausted,
-    /// It could not be sent: the channel is full, or ends.
-    Unsent,
-}
-
-/// What the dealer asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DealerAction {
-    /// Watch the socket for connections from now on, or no longer.
-    Watch {
-        /// Which socket.
-        member: Member,
-        /// Whether to.
-        on: bool,
-    },
-    /// Accept one connection; answered by `Accepted`, `NothingThere` or `AcceptFailed`.
-    Try {
-        /// From which socket.
-        member: Member,
-    },
-    /// Send the connection to the worker; answered by `Placed`, `NotTaken` or `Gone`.
-    Give {
-        /// Which.
-        connection: ConnectionId,
-        /// To whom.
-        worker: WorkerId,
-        /// Of which listener it is.
-        listener: ListenerId,
-    },
-    /// Close our copy: the worker has its own.
-    Release {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// Close it: its listener is gone and nobody can have it.
-    Lose {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// Every queue is empty, and what was in it has been placed.
-    QueuesEmptied,
-}
-
-/// Deals connections in turn. Pure: see the crate's documentation.
-#[derive(Clone, Debug, Default)]
+/// Deals connections, and weighs the sockets that the kernel deals to. Pure: see the crate's
+/// documentation.
+#[derive(Clone, Debug)]
 pub struct Dealer {
     now: Time,
+    choice: Choice,
+    /// Whether anybody wants to know what agents count.
+    counts: bool,
+    steering: Steering,
+    /// The sockets that the primary accepts from.
     members: BTreeMap<Member, Watched>,
+    /// Those of them that the supervisor wants to be accepted from.
+    ordered: BTreeSet<Member>,
+    /// Those of slots whose worker is blocked.
+    rescued: BTreeSet<Member>,
     workers: BTreeMap<WorkerId, Hand>,
     held: BTreeMap<ConnectionId, Held>,
     waiting: VecDeque<ConnectionId>,
@@ -177,14 +73,6 @@ enum Watched {
     Full,
 }
 
-/// What a worker may have, and has.
-#[derive(Clone, Debug, Default)]
-struct Hand {
-    listeners: BTreeSet<ListenerId>,
-    in_flight: usize,
-    shunned_until: Option<Time>,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Held {
     listener: ListenerId,
@@ -192,9 +80,31 @@ struct Held {
 }
 
 impl Dealer {
-    /// A dealer that knows of no worker and no socket.
-    pub fn new() -> Self {
-        Self::default()
+    /// A dealer that knows of no worker and no socket. `by_load`: slots that are busier get fewer.
+    pub fn new(balance: Balance, by_load: bool) -> Self {
+        let (choice, counts) = match balance {
+            Balance::Auto | Balance::LeastConnections => (Choice::Fewest, true),
+            Balance::Kernel => (Choice::Fewest, true),
+            Balance::RoundRobin | Balance::Shared => (Choice::InTurn, false),
+        };
+        Self {
+            now: Time::default(),
+            choice,
+            counts,
+            steering: Steering::new(balance, by_load),
+            members: BTreeMap::new(),
+            ordered: BTreeSet::new(),
+            rescued: BTreeSet::new(),
+            workers: BTreeMap::new(),
+            held: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            turn: BTreeMap::new(),
+            emptying: None,
+            trying: BTreeSet::new(),
+            closed: BTreeSet::new(),
+            paused_until: None,
+            actions: Vec::new(),
+        }
     }
 
     /// What to do about `event`. Total, like the supervisor's.
@@ -202,6 +112,8 @@ impl Dealer {
     pub fn handle(&mut self, now: Time, event: DealerEvent) -> Vec<DealerAction> {
         self.now = self.now.max(now);
         self.record(event);
+        self.steering.step(&self.workers, self.now, &mut self.actions);
+        self.rescue();
         self.deal_waiting();
         self.lose_closed();
         self.update_watching();
@@ -210,23 +122,57 @@ impl Dealer {
     }
 
     /// When the dealer wants to see a [`DealerEvent::Tick`]: only while something waits for a worker
-    /// that is left alone.
+    /// that is left alone, or the kernel deals and somebody has connections.
     pub fn deadline(&self) -> Option<Time> {
         let held_back = !self.waiting.is_empty()
             || self.emptying.is_some()
             || self.members.values().any(|watched| *watched != Watched::Yes);
-        if !held_back {
-            return None;
-        }
         let shunned = self.workers.values().filter_map(|hand| hand.shunned_until);
-        shunned.chain(self.paused_until).min()
+        let again = shunned.chain(self.paused_until).min().filter(|_| held_back);
+        [again, self.next_blocked(), self.steering.deadline(&self.workers)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// When a worker that connections wait for counts as blocked, so that others get them.
+    fn next_blocked(&self) -> Option<Time> {
+        let waiting = |listener: ListenerId| {
+            let of_it = |connection| {
+                self.held.get(connection).is_some_and(|held: &Held| held.listener == listener)
+            };
+            let unwatched = self
+                .members
+                .iter()
+                .any(|(member, watched)| member.listener == listener && *watched != Watched::Yes);
+            unwatched || self.waiting.iter().any(of_it)
+        };
+        let listeners: BTreeSet<ListenerId> =
+            self.workers.values().flat_map(|hand| hand.listeners.iter().copied()).collect();
+        listeners
+            .into_iter()
+            .filter(|listener| waiting(*listener))
+            .filter_map(|listener| {
+                Circle::of(&self.workers, listener, None, self.now).next_blocked()
+            })
+            .min()
+    }
+
+    /// How the connections of reuseport groups are dealt.
+    pub fn groups(&self) -> Vec<GroupView> {
+        self.steering.view()
+    }
+
+    /// How many connections a worker has, where its agent counts them.
+    pub fn connections(&self, worker: WorkerId) -> Option<u64> {
+        self.workers.get(&worker)?.connections()
     }
 
     /// Whether every worker has so much in flight that nothing is lost by letting what they say gather
     /// for a moment.
     pub fn has_time(&self) -> bool {
         let mut hands = self.workers.values().filter(|hand| !hand.listeners.is_empty()).peekable();
-        hands.peek().is_some() && hands.all(|hand| hand.in_flight > WINDOW / 2)
+        hands.peek().is_some() && hands.all(|hand| hand.in_flight.len() > WINDOW / 2)
     }
 
     /// How many connections the primary holds: accepted, and not yet placed.
@@ -237,17 +183,32 @@ impl Dealer {
     fn record(&mut self, event: DealerEvent) {
         match event {
             DealerEvent::Accept { member, on: true } => {
+                self.ordered.insert(member);
                 self.members.entry(member).or_insert(Watched::No);
             }
-            DealerEvent::Accept { member, on: false } => self.stop_watching(member),
-            DealerEvent::Closed { member } => self.closed(member),
-            DealerEvent::Eligible { worker, slot: _, listener, on: true } => {
-                self.workers.entry(worker).or_default().listeners.insert(listener);
+            DealerEvent::Accept { member, on: false } => {
+                self.ordered.remove(&member);
+                self.stop_watching(member);
             }
-            DealerEvent::Eligible { worker, slot: _, listener, on: false } => {
-                if let Some(hand) = self.workers.get_mut(&worker) {
-                    hand.listeners.remove(&listener);
+            DealerEvent::Joined { member } => self.steering.joined(member, self.now),
+            DealerEvent::Closed { member } => self.closed(member),
+            DealerEvent::Eligible { worker, slot, listener, on } => {
+                self.eligible(worker, slot, listener, on);
+            }
+            DealerEvent::Agent { worker } => {
+                if self.counts {
+                    let hand = self.workers.entry(worker).or_insert_with(|| Hand::new(None));
+                    hand.has_agent = true;
+                    self.actions.push(DealerAction::Count { worker });
                 }
+            }
+            DealerEvent::Load { worker, load } => self.counted(worker, load),
+            DealerEvent::Steered { listener, refused } => {
+                self.steering.steered(listener, refused, self.now, &mut self.actions);
+            }
+            DealerEvent::Looked { listener, seen } => {
+                let (workers, actions) = (&self.workers, &mut self.actions);
+                self.steering.looked(listener, &seen, workers, self.now, actions);
             }
             DealerEvent::Readable { member } => {
                 if self.members.contains_key(&member) {
@@ -259,6 +220,7 @@ impl Dealer {
                 if let Entry::Vacant(unknown) = self.held.entry(connection) {
                     unknown.insert(Held { listener: member.listener, with: None });
                     self.waiting.push_back(connection);
+                    self.steering.arrived(member, self.now);
                 }
                 self.deal_waiting();
                 if self.members.contains_key(&member) {
@@ -279,7 +241,10 @@ impl Dealer {
                 self.paused_until = Some(self.now + PAUSE);
             }
             DealerEvent::Placed { connection } => {
-                if self.take_back(connection).is_some() {
+                if let Some(worker) = self.take_back(connection) {
+                    if let Some(hand) = self.workers.get_mut(&worker) {
+                        hand.placed += 1;
+                    }
                     self.held.remove(&connection);
                     self.actions.push(DealerAction::Release { connection });
                 }
@@ -294,7 +259,7 @@ impl Dealer {
         self.paused_until = self.paused_until.filter(|until| *until > self.now);
         self.workers.retain(|_, hand| {
             hand.shunned_until = hand.shunned_until.filter(|until| *until > self.now);
-            hand.in_flight > 0 || !hand.listeners.is_empty()
+            hand.matters()
         });
     }
 
@@ -302,7 +267,7 @@ impl Dealer {
     fn take_back(&mut self, connection: ConnectionId) -> Option<WorkerId> {
         let worker = self.held.get_mut(&connection)?.with.take()?;
         if let Some(hand) = self.workers.get_mut(&worker) {
-            hand.in_flight = hand.in_flight.saturating_sub(1);
+            hand.in_flight.retain(|(other, _)| *other != connection);
         }
         Some(worker)
     }
@@ -322,6 +287,7 @@ impl Dealer {
 
     fn gone(&mut self, worker: WorkerId) {
         self.workers.remove(&worker);
+        self.steering.gone(worker);
         for (connection, held) in self.held.iter_mut().rev() {
             if held.with == Some(worker) {
                 held.with = None;
@@ -330,13 +296,52 @@ impl Dealer {
         }
     }
 
+    fn eligible(&mut self, worker: WorkerId, slot: Slot, listener: ListenerId, on: bool) {
+        if on {
+            let hand = self.workers.entry(worker).or_insert_with(|| Hand::new(Some(slot)));
+            hand.slot = Some(slot);
+            hand.listeners.insert(listener);
+        } else if let Some(hand) = self.workers.get_mut(&worker) {
+            hand.listeners.remove(&listener);
+        }
+        self.steering.serves(listener, slot, worker, on);
+    }
+
+    fn counted(&mut self, worker: WorkerId, load: Load) {
+        let Some(hand) = self.workers.get_mut(&worker) else { return };
+        let direct = hand.counted(load);
+        self.steering.counted(worker, hand, direct, self.now, &mut self.actions);
+    }
+
+    /// Accepts for slots whose worker is blocked, for as long as it is.
+    fn rescue(&mut self) {
+        let rescued = self.steering.rescued();
+        if rescued == self.rescued {
+            return;
+        }
+        let before = std::mem::replace(&mut self.rescued, rescued);
+        for member in self.rescued.difference(&before) {
+            self.members.entry(*member).or_insert(Watched::No);
+        }
+        for member in before {
+            self.stop_watching(member);
+        }
+    }
+
+    /// Unless there is still a reason to.
     fn stop_watching(&mut self, member: Member) {
+        if self.ordered.contains(&member) || self.rescued.contains(&member) {
+            return;
+        }
         if self.members.remove(&member) == Some(Watched::Yes) {
             self.actions.push(DealerAction::Watch { member, on: false });
         }
     }
 
     fn closed(&mut self, member: Member) {
+        self.steering.left(member);
+        self.ordered.remove(&member);
+        self.rescued.remove(&member);
         self.members.remove(&member);
         self.closed.insert(member.listener);
         if let Some(emptying) = &mut self.emptying {
@@ -390,21 +395,14 @@ impl Dealer {
             held.with = Some(worker);
         }
         if let Some(hand) = self.workers.get_mut(&worker) {
-            hand.in_flight += 1;
+            hand.in_flight.push((connection, self.now));
         }
         self.actions.push(DealerAction::Give { connection, worker, listener });
     }
 
-    /// In turn, but who has fewer in flight comes first: a worker is given a second one only when
-    /// every other has one too.
     fn next_worker(&self, listener: ListenerId) -> Option<WorkerId> {
-        let last = self.turn.get(&listener);
-        self.workers
-            .iter()
-            .filter(|(_, hand)| hand.listeners.contains(&listener))
-            .filter(|(_, hand)| hand.shunned_until.is_none() && hand.in_flight < WINDOW)
-            .min_by_key(|(id, hand)| (hand.in_flight, Some(*id) <= last, **id))
-            .map(|(id, _)| *id)
+        let last = self.turn.get(&listener).copied();
+        Circle::of(&self.workers, listener, last, self.now).next(self.choice)
     }
 
     /// Whether a connection accepted now could be dealt at once.
@@ -421,7 +419,7 @@ impl Dealer {
     fn all_are_busy(&self, listener: ListenerId) -> bool {
         let mut hands =
             self.workers.values().filter(|hand| hand.listeners.contains(&listener)).peekable();
-        hands.peek().is_some() && hands.all(|hand| hand.in_flight >= WINDOW)
+        hands.peek().is_some() && hands.all(|hand| hand.in_flight.len() >= WINDOW)
     }
 
     fn try_accept(&mut self, member: Member) {
@@ -465,6 +463,3 @@ impl Dealer {
         self.emptying = Some(emptying);
     }
 }
-
-#[cfg(test)]
-mod tests;
