@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::outbox::Carries;
 use super::servers::MAX_KEYS;
-use super::{Channel, State};
+use super::{Channel, MAX_UNACKNOWLEDGED, State};
 use crate::encode::{HandleType, Reply, SockName};
 use crate::message::{Key, Query};
 
@@ -67,7 +67,8 @@ pub enum NotAnswered {
     /// The worker goes, or is gone. It was told nothing: an answer now would leave it hanging.
     #[error("the worker is leaving")]
     Leaving,
-    /// It has more servers open than anybody needs. It was refused with `EMFILE`.
+    /// It has more servers open than anybody needs, or has opened as many without acknowledging
+    /// their sockets. It was refused with `EMFILE`.
     #[error("the worker has {MAX_KEYS} servers open")]
     TooManyKeys,
     /// A bug of the caller: an open server has this key, or it is empty. The worker was refused
@@ -178,7 +179,9 @@ impl Channel {
             self.reply_error(query, EINVAL, data);
             return Err(NotAnswered::BadKey);
         }
-        if self.servers.is_full() {
+        // Closing a server does not acknowledge its socket.
+        let has_caught_up = self.outbox.outstanding() < MAX_KEYS + MAX_UNACKNOWLEDGED;
+        if self.servers.is_full() || !has_caught_up {
             self.reply_error(query, EMFILE, data);
             return Err(NotAnswered::TooManyKeys);
         }

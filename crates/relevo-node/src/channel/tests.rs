@@ -358,6 +358,25 @@ fn keys_are_bounded() {
 }
 
 #[test]
+fn sockets_that_a_worker_never_acknowledges_are_bounded() {
+    let mut channel = Channel::new();
+    let mut open_and_close = |seq: u64| {
+        let asked = ask(&mut channel, seq, tcp(0)).unwrap();
+        let key = Key(format!("L{seq}"));
+        let outcome = channel.answer_shared(asked, key.clone(), PortCheck::Check, seq, None);
+        let sent = sent(&mut channel).remove(0);
+        channel.receive(FromWorker::Close { key }, false).unwrap();
+        (outcome, sent)
+    };
+    for seq in 0..(MAX_KEYS + MAX_UNACKNOWLEDGED) as u64 {
+        assert_eq!(open_and_close(seq).0, Ok(()));
+    }
+    let (outcome, sent) = open_and_close(9999);
+    assert_eq!(outcome, Err(NotAnswered::TooManyKeys));
+    assert!(sent.contains(r#""errno":-24"#));
+}
+
+#[test]
 #[cfg_attr(debug_assertions, should_panic(expected = "cannot name another server"))]
 fn a_key_that_is_there_is_a_bug_that_the_worker_survives() {
     let mut channel = serving();
