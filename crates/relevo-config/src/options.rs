@@ -23,6 +23,8 @@ pub struct Options {
     pub ready_timeout: Span,
     /// `--drain-timeout`: how long a replaced worker may finish its work.
     pub drain_timeout: Span,
+    /// `--hold`: how long connections may wait while no worker is there to have them.
+    pub hold: Span,
     /// `--shutdown-timeout`: how long a stop may take in all.
     pub shutdown_timeout: Span,
     /// `--stop-signal`
@@ -53,6 +55,7 @@ impl Default for Options {
             backlog: Backlog::default(),
             ready_timeout: Span::seconds(30),
             drain_timeout: Span::seconds(30),
+            hold: Span::seconds(10),
             // Below the 30 s after which orchestrators kill.
             shutdown_timeout: Span::seconds(25),
             stop_signal: StopSignal::TERM,
@@ -69,7 +72,7 @@ impl Default for Options {
 
 impl Options {
     /// The part that decisions depend on, for `slots` slots (see [`Workers::slots`]), which are
-    /// brought into the range a service can have.
+    /// brought into the range a service can have. What the kernel is set to is taken as usual.
     pub fn spec(&self, slots: u32) -> Spec {
         Spec {
             slots: slots.clamp(1, Spec::MAX_SLOTS),
@@ -80,6 +83,8 @@ impl Options {
             shutdown_timeout: self.shutdown_timeout.duration(),
             stop_timeout: self.stop_timeout.duration(),
             keep_trying: self.keep_trying,
+            hold: self.hold.duration(),
+            synack_retries: Spec::SYNACK_RETRIES,
         }
     }
 }
@@ -103,6 +108,8 @@ mod tests {
             shutdown_timeout: Duration::from_secs(25),
             stop_timeout: Duration::from_secs(10),
             keep_trying: false,
+            hold: Duration::from_secs(10),
+            synack_retries: 5,
         };
         assert_eq!(Options::default().spec(4), expected);
         assert_eq!(Options::default().backlog.get(), 4096);

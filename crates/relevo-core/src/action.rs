@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Exit, Failure, Generation, Left, ListenerId, Member, QueryId, RequestId, RolloutReport, Slot,
-    Wish, WorkerId,
+    Exit, Failure, Generation, Left, ListenerId, Member, QueryId, RequestId, RolloutReport,
+    ScaleReport, Slot, Wish, WorkerId,
 };
 
 /// An order to the shell. Whatever can fail is answered by an event.
@@ -107,7 +107,7 @@ pub enum Action {
         worker: WorkerId,
     },
 
-    /// Tell a waiting client how its rollout goes on.
+    /// Tell a waiting client how its rollout, or its scaling, goes on.
     Progress {
         /// Whom.
         request: RequestId,
@@ -141,26 +141,32 @@ pub enum Given {
     Connections,
 }
 
-/// A step of a rollout, for who waits for it.
+/// A step of a rollout or of a scaling, for who waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// The slot that is being replaced.
+    /// The slot that it happened in.
     pub slot: Slot,
-    /// How many slots there are.
+    /// How many slots there are to be.
     pub of: u32,
     /// What happened there.
     pub step: Step,
 }
 
-/// What happened in a slot during a rollout.
+/// What happened in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A new worker was started.
     Started(WorkerId),
-    /// The new worker is ready; the old one drains.
+    /// In a rollout: the new worker is ready; the old one drains.
     Ready(WorkerId),
-    /// The old worker accepts nothing more and has no request left.
+    /// In a rollout: the old worker accepts nothing more and has no request left.
     Replaced(WorkerId),
+    /// In a scaling: the new slot's worker is ready.
+    Joined(WorkerId),
+    /// In a scaling: the worker of a slot that leaves drains.
+    Leaving(WorkerId),
+    /// In a scaling: that worker accepts nothing more and has no request left.
+    Left(WorkerId),
 }
 
 /// The answer to a request.
@@ -168,6 +174,8 @@ pub enum Step {
 pub enum Answer {
     /// The rollout that was asked for is over, well or badly.
     RolledOut(RolloutReport),
+    /// The scaling that was asked for is over, well or badly.
+    Scaled(ScaleReport),
     /// The service has been told to stop and every worker is gone.
     Stopped,
     /// It cannot be done now.
@@ -179,8 +187,18 @@ pub enum Answer {
 pub enum Refusal {
     /// The service is stopping.
     Stopping,
-    /// More clients wait for a rollout than are remembered.
+    /// More clients wait already than are remembered.
     TooManyWaiting,
+    /// A service has at least one worker.
+    TooFewWorkers {
+        /// How many there are to be now.
+        wanted: u32,
+    },
+    /// A service has at most [`Spec::MAX_SLOTS`](crate::Spec::MAX_SLOTS) workers.
+    TooManyWorkers {
+        /// How many there are to be now.
+        wanted: u32,
+    },
 }
 
 /// What a service manager is told (`sd_notify(3)`).
@@ -301,6 +319,27 @@ pub enum Notice {
     },
     /// A rollout is over.
     RolloutEnded(RolloutReport),
+    /// No worker has been there for as long as connections may wait: the listeners close.
+    Down {
+        /// How long that was.
+        held: Duration,
+    },
+    /// A worker is ready again.
+    Up {
+        /// How long the listeners were closed.
+        after: Duration,
+    },
+    /// The number of workers changes.
+    Scaling {
+        /// How many there were to be.
+        from: u32,
+        /// How many there are to be.
+        to: u32,
+    },
+    /// A scaling is over.
+    ScaleEnded(ScaleReport),
+    /// A scaling that nobody waits for was refused.
+    NotScaled(Refusal),
     /// The service stops.
     Stopping,
     /// Processes that even `SIGKILL` did not end: stuck in the kernel.

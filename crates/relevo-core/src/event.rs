@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ListenerId, Member, QueryId, RequestId, Wish, WorkerId};
+use crate::{ListenerId, Member, QueryId, RequestId, Scale, Wish, WorkerId};
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +127,15 @@ pub enum Event {
     /// Somebody wants every worker replaced.
     ReloadRequested {
         /// Who is owed a reply, if anybody (a signal is owed none).
+        request: Option<RequestId>,
+    },
+    /// Somebody wants another number of workers.
+    ScaleRequested {
+        /// How many.
+        scale: Scale,
+        /// Whether the reply is to wait until there are so many.
+        wait: bool,
+        /// Who is owed a reply, if anybody.
         request: Option<RequestId>,
     },
     /// Somebody wants the service stopped, with its work finished.

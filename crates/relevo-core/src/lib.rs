@@ -14,6 +14,7 @@ mod ids;
 mod listener;
 mod random;
 mod rollout;
+mod scaling;
 mod slot;
 mod spec;
 mod supervisor;
@@ -29,6 +30,7 @@ pub use event::{Event, Exit, ExitHow, Left, SpawnStage};
 pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
 pub use listener::{Kind, Member, Seat, Wish};
 pub use rollout::{Outcome, RolloutReport};
+pub use scaling::{Scale, ScaleOutcome, ScaleReport};
 pub use spec::{Balance, Spec};
 pub use supervisor::{
     Deadline, ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord,

@@ -92,6 +92,8 @@ pub(crate) struct Listener {
     /// A front could not be had.
     pub(crate) front_failed: bool,
     pub(crate) members: BTreeMap<Seat, MemberState>,
+    /// Its sockets were closed because nobody was there to accept; none has been opened since.
+    pub(crate) given_up: bool,
 }
 
 /// How the connections of one listener find their worker.
@@ -115,7 +117,14 @@ pub(crate) enum MemberState {
 impl Listener {
     pub(crate) fn new(wish: Wish, balance: Balance, slots: u32) -> Self {
         let arrangement = Arrangement::of(wish.kind, balance, slots);
-        Self { wish, arrangement, address: None, front_failed: false, members: BTreeMap::new() }
+        Self {
+            wish,
+            arrangement,
+            address: None,
+            front_failed: false,
+            members: BTreeMap::new(),
+            given_up: false,
+        }
     }
 
     /// The socket that a worker of this slot works on.
@@ -129,6 +138,11 @@ impl Listener {
     /// The address as a person knows it.
     pub(crate) fn shown(&self) -> &str {
         self.address.as_deref().unwrap_or(&self.wish.address)
+    }
+
+    /// Whether no other of its sockets is open.
+    pub(crate) fn is_the_only(&self, seat: Seat) -> bool {
+        !self.members.keys().any(|other| *other != seat && self.is_open(*other))
     }
 
     pub(crate) fn is_open(&self, seat: Seat) -> bool {

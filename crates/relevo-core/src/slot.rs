@@ -25,6 +25,10 @@ pub(crate) struct SlotState {
     pub(crate) restarts: u64,
     /// The last end of a worker here that nobody had asked for.
     pub(crate) last_exit: Option<(Time, Exit)>,
+    /// It was added while the service ran, and has not had a ready worker since.
+    pub(crate) joining: bool,
+    /// It has left, and this is until when its sockets are kept.
+    pub(crate) retired_until: Option<Time>,
 }
 
 impl SlotState {
@@ -39,6 +43,23 @@ impl SlotState {
             failed_once: false,
             restarts: 0,
             last_exit: None,
+            joining: false,
+            retired_until: None,
         }
+    }
+
+    /// A slot that is added to those of a running service.
+    pub(crate) fn joining(generation: Generation) -> Self {
+        Self { joining: true, ..Self::new(generation) }
+    }
+
+    /// A slot that has left: nothing of it counts any more but its sockets.
+    pub(crate) fn retired(generation: Generation, until: Time) -> Self {
+        Self { retired_until: Some(until), ..Self::new(generation) }
+    }
+
+    /// Nobody works here, or is starting to.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.current.is_none() && self.incoming.is_none()
     }
 }

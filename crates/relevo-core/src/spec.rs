@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The wishes that the [`Supervisor`](crate::Supervisor) fulfils.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// How many slots there are; at least 1, at most [`Spec::MAX_SLOTS`].
+    /// How many slots there are at the start; at least 1, at most [`Spec::MAX_SLOTS`].
     pub slots: u32,
     /// Who gets a new connection.
     pub balance: Balance,
@@ -21,11 +21,24 @@ pub struct Spec {
     pub stop_timeout: Duration,
     /// Whether to go on when the first start has failed in every slot.
     pub keep_trying: bool,
+    /// How long connections may wait while no worker is there to have them; then the listeners close.
+    pub hold: Duration,
+    /// How often the kernel repeats a SYN-ACK (`net.ipv4.tcp_synack_retries`).
+    pub synack_retries: u32,
 }
 
 impl Spec {
     /// The most slots a service may have.
     pub const MAX_SLOTS: u32 = 1024;
+    /// What the kernel does unless somebody has set it otherwise.
+    pub const SYNACK_RETRIES: u32 = 5;
+
+    /// How long the socket of a slot that has left is kept: until no handshake that began in it
+    /// can still end there. The kernel repeats a SYN-ACK after 1 s, 2 s, 4 s, … (tcp(7)).
+    pub(crate) fn retirement(&self) -> Duration {
+        let doublings = self.synack_retries.saturating_add(1).min(7);
+        Duration::from_secs((1 << doublings) - 1)
+    }
 }
 
 /// Who gets a new connection.

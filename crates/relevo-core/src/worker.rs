@@ -151,6 +151,16 @@ impl Worker {
         self.channel_ended.is_none() && !self.stopped_accepting
     }
 
+    /// Whether its process has, or is being given, any listening socket.
+    pub(crate) fn has_a_socket(&self) -> bool {
+        !self.stopped_accepting && self.doors.values().any(|door| !matches!(door, Door::Asked(_)))
+    }
+
+    /// Whether it has been given, and may come to listen on, what it asked for.
+    pub(crate) fn hopes_for(&self, listener: ListenerId) -> bool {
+        self.hears_answers() && self.doors.contains_key(&listener)
+    }
+
     /// Whether connections of this listener may be dealt to it.
     pub(crate) fn is_eligible(&self, listener: ListenerId) -> bool {
         self.is_wanted() && self.listens_on(listener)
@@ -223,6 +233,8 @@ pub enum Failure {
     AskedToLeave,
     /// It closed its channel and went on running.
     ChannelLost,
+    /// It had a listening socket, and did not listen, when connections had waited for too long.
+    HeldTooLong,
     /// It broke the channel's rules.
     Misbehaved {
         /// What it did.

@@ -161,6 +161,48 @@ const MUTATIONS: &[Mutation] = &[
         to: "true",
     },
     Mutation {
+        mistake: "the socket of a slot that leaves closes with its worker",
+        file: "supervisor/scaling.rs",
+        from: "let until = self.now + self.spec.retirement();",
+        to: "let until = self.now;",
+    },
+    Mutation {
+        mistake: "a worker that leaves with its slot is not drained",
+        file: "supervisor/scaling.rs",
+        from: "            self.retire(id);",
+        to: "            self.kill(id);",
+    },
+    Mutation {
+        mistake: "a rollout waits for a slot that has left",
+        file: "supervisor/rollouts.rs",
+        from: "        self.pass_over_left_slots();\n",
+        to: "",
+    },
+    Mutation {
+        mistake: "a new slot is ready with less than the others listen on",
+        file: "supervisor/scaling.rs",
+        from: "if !state.joining {",
+        to: "if true {",
+    },
+    Mutation {
+        mistake: "connections wait for ever where nobody accepts",
+        file: "supervisor/outage.rs",
+        from: "Some(Outage::Holding { until }) if until <= self.now => self.go_down(),",
+        to: "",
+    },
+    Mutation {
+        mistake: "who has a duplicate keeps a socket open that was to close",
+        file: "supervisor/outage.rs",
+        from: "            self.kill(id);\n",
+        to: "",
+    },
+    Mutation {
+        mistake: "an outage ends before a worker is ready",
+        file: "supervisor/outage.rs",
+        from: "if self.somebody_is_ready() => self.come_up(since),",
+        to: "if accepted => self.come_up(since),",
+    },
+    Mutation {
         mistake: "a question told twice is answered twice",
         file: "supervisor/listeners.rs",
         from: "if worker.last_query >= Some(query) {",

@@ -23,7 +23,7 @@ mod strict;
 pub use hello::{BadHello, Hello, HelloReply};
 pub use line_reader::{LineReader, LineTooLong, MAX_LINE, MAX_REPLY_LINE};
 pub use reply::{BadReply, Body, Failure, Nothing, Progress, Reply};
-pub use request::{BadRequest, Request, Verb};
+pub use request::{BadRequest, Count, Request, Verb};
 pub use strict::Problem;
 
 use serde::Serialize;

@@ -46,7 +46,7 @@ words! {
         Reloading = "reloading",
         /// Some slot is not ready, or not on the generation it should be on.
         Degraded = "degraded",
-        /// No slot is ready.
+        /// No slot was ready for too long: the listeners are closed.
         Down = "down",
         /// It was asked to stop.
         Stopping = "stopping",
@@ -265,6 +265,21 @@ pub struct Rollout {
     pub closed_idle: Option<u64>,
     /// Connections that could not move, by the reason.
     pub not_movable: Option<BTreeMap<String, u64>>,
+    /// Connections that were cut.
+    pub cut: Cut,
+}
+
+/// What became of a change of the number of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaling {
+    /// How many slots there were.
+    pub from: u32,
+    /// How many there are to be.
+    pub to: u32,
+    /// How many have a ready worker.
+    pub ready: Option<u32>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
     /// Connections that were cut.
     pub cut: Cut,
 }

@@ -91,8 +91,19 @@ fn values_of_options() {
     check("run --cwd kitchen.js app.js", 2, &["--cwd:", "is not a directory"]);
     check("run --node-arg --watch kitchen.js", 2, &["--watch"]);
     check("run kitchen.js --name", 2, &["`--name <NAME>` wants its value"]);
+    check("run --hold soon kitchen.js", 2, &["--hold: `soon` is not a time"]);
+    check("run --hold 8d kitchen.js", 2, &["--hold: `8d`", "7d"]);
     check("reload x --timeout soon", 2, &["--timeout: `soon` is not a time"]);
     check("status a/b", 2, &["`a/b` has a slash"]);
+    check("scale", 2, &["how many workers is not said", "relevo scale 4"]);
+    check("scale web", 2, &["`web` is not a number of workers", "from 1 to 1024", "`+1`"]);
+    check("scale 0", 2, &["`0` workers would serve nobody", "relevo stop"]);
+    check("scale web --no-wait 0", 2, &["`0` workers would serve nobody", "relevo stop"]);
+    check("scale 1025", 2, &["`1025` is more workers than a service can have"]);
+    check("scale a/b 2", 2, &["`a/b` has a slash"]);
+    check("scale web 1 2", 2, &["`2` is one argument too many"]);
+    check("scale web -1 --timeout soon", 2, &["--timeout: `soon` is not a time"]);
+    check("scale nobody-has-this-name -1", 3, &["no service `nobody-has-this-name` runs"]);
 }
 
 /// At 0 no worker could ever be ready, so the start would always fail after having begun.
@@ -105,7 +116,6 @@ fn a_worker_must_have_some_time_to_be_ready() {
 #[test]
 fn what_is_not_built_is_not_known() {
     for option in [
-        "--hold 10s",
         "--ready message",
         "--probation 1s",
         "--canary-requests 5",
@@ -137,7 +147,6 @@ fn what_is_not_built_is_not_known() {
     check("run --balance least-connections kitchen.js", 2, &["is not a way to balance"]);
     for command in [
         "start",
-        "scale",
         "restart",
         "abort",
         "pause",

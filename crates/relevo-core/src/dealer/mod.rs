@@ -183,6 +183,8 @@ impl Dealer {
     fn record(&mut self, event: DealerEvent) {
         match event {
             DealerEvent::Accept { member, on: true } => {
+                // It may have been closed, and opened again.
+                self.closed.remove(&member.listener);
                 self.ordered.insert(member);
                 self.members.entry(member).or_insert(Watched::No);
             }
@@ -191,7 +193,11 @@ impl Dealer {
                 self.stop_watching(member);
             }
             DealerEvent::Joined { member } => self.steering.joined(member, self.now),
-            DealerEvent::Closed { member } => self.closed(member),
+            DealerEvent::Retired { member } => self.forget_member(member),
+            DealerEvent::Closed { member } => {
+                self.forget_member(member);
+                self.closed.insert(member.listener);
+            }
             DealerEvent::Eligible { worker, slot, listener, on } => {
                 self.eligible(worker, slot, listener, on);
             }
@@ -301,6 +307,7 @@ impl Dealer {
             let hand = self.workers.entry(worker).or_insert_with(|| Hand::new(Some(slot)));
             hand.slot = Some(slot);
             hand.listeners.insert(listener);
+            self.closed.remove(&listener);
         } else if let Some(hand) = self.workers.get_mut(&worker) {
             hand.listeners.remove(&listener);
         }
@@ -338,12 +345,11 @@ impl Dealer {
         }
     }
 
-    fn closed(&mut self, member: Member) {
+    fn forget_member(&mut self, member: Member) {
         self.steering.left(member);
         self.ordered.remove(&member);
         self.rescued.remove(&member);
         self.members.remove(&member);
-        self.closed.insert(member.listener);
         if let Some(emptying) = &mut self.emptying {
             emptying.remove(&member);
         }

@@ -296,6 +296,27 @@ fn what_a_late_accept_brings_from_a_closed_listener_is_lost() {
 }
 
 #[test]
+fn what_waits_is_not_lost_with_one_socket_of_several() {
+    let mut t = Table::with([1]);
+    assert_eq!(t.deal(1..=1), [1]);
+    check(&t.happens(DealerEvent::Retired { member: front(1) }), "");
+    check(&t.eligible(1, 1, false), "");
+    check(&t.gone(1), "");
+    check(&t.eligible(2, 1, true), "give 1 to 2 for 1");
+}
+
+#[test]
+fn a_listener_that_was_opened_again_is_open() {
+    let mut t = Table::with([1]);
+    check(&t.closed(front(1)), "");
+    check(&t.happens(DealerEvent::Accept { member: front(1), on: true }), "watch 1/all");
+    assert_eq!(t.deal(1..=1), [1]);
+    check(&t.happens(DealerEvent::Accept { member: front(1), on: false }), "watch 1/all off");
+    check(&t.gone(1), "");
+    check(&t.eligible(2, 1, true), "give 1 to 2 for 1");
+}
+
+#[test]
 fn what_waits_for_an_open_listener_is_never_lost() {
     let mut t = Table::with([1]);
     assert_eq!(t.deal(1..=1), [1]);

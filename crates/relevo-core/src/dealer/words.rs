@@ -14,7 +14,12 @@ pub enum DealerEvent {
         /// Whether it accepts.
         on: bool,
     },
-    /// The socket is closed; with the last one of a listener, what waits for it is lost.
+    /// The socket is closed, and others of its listener stay open.
+    Retired {
+        /// Which socket.
+        member: Member,
+    },
+    /// The socket is closed, the last one of a listener: what waits for it is lost.
     Closed {
         /// Which socket.
         member: Member,

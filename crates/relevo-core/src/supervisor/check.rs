@@ -4,7 +4,7 @@
 use super::Supervisor;
 use crate::rollout::Phase;
 use crate::worker::{Door, Stage};
-use crate::{Action, Notice};
+use crate::{Action, Notice, Seat, Spec};
 
 impl Supervisor {
     pub(super) fn check_invariants(&mut self) {
@@ -17,13 +17,15 @@ impl Supervisor {
     fn invariants(&self) -> Result<(), String> {
         self.check_counts()?;
         self.check_places()?;
+        self.check_left_slots()?;
         self.check_listeners()?;
+        self.check_closed()?;
         self.check_actions()
     }
 
     fn check_counts(&self) -> Result<(), String> {
         let wanted = self.workers.values().filter(|worker| worker.is_wanted()).count();
-        let most = self.spec.slots as usize + 1;
+        let most = self.wanted as usize + 1;
         if wanted > most {
             return Err(format!("{wanted} workers start or serve, at most {most} may"));
         }
@@ -65,6 +67,30 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Of a slot that has left only its sockets are kept, and they not for ever.
+    fn check_left_slots(&self) -> Result<(), String> {
+        if !(1..=Spec::MAX_SLOTS).contains(&self.wanted) || self.slots.len() < self.wanted as usize
+        {
+            return Err(format!("{} workers are wanted", self.wanted));
+        }
+        if let Some(slot) = self.slot_numbers().find(|n| self.slot(*n).retired_until.is_some()) {
+            return Err(format!("slot {slot} has left and is wanted"));
+        }
+        for slot in self.left_slots() {
+            let state = self.slot(slot);
+            let wanted = !state.is_vacant() || state.retry_at.is_some() || state.joining;
+            if wanted || !state.serves.is_empty() {
+                return Err(format!("slot {slot} has left, and yet something is wanted of it"));
+            }
+            let seat = Seat::Slot(slot);
+            let kept = self.listeners.values().any(|listener| listener.members.contains_key(&seat));
+            if kept && state.retired_until.is_none() && self.stop.is_none() {
+                return Err(format!("the sockets of slot {slot}, which has left, stay for ever"));
+            }
+        }
+        Ok(())
+    }
+
     /// What is served stays open while the service is wanted.
     fn check_listeners(&self) -> Result<(), String> {
         if self.stop.is_some() {
@@ -82,9 +108,30 @@ impl Supervisor {
                 let known = self.listeners.get(listener);
                 let open = known.is_some_and(|l| l.is_open(l.seat(worker.slot)));
                 let needs_open = !matches!(door, Door::Asked(_)) && worker.channel_ended.is_none();
-                if needs_open && !open {
+                if needs_open && !worker.stopped_accepting && !open {
                     return Err(format!("worker {id} holds listener {listener}, which is closed"));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// The listeners of a wanted service never close, except when it is down.
+    fn check_closed(&self) -> Result<(), String> {
+        if self.stop.is_some() {
+            return Ok(());
+        }
+        let served = |id| self.slots.iter().any(|slot| slot.serves.contains(id));
+        for (id, listener) in &self.listeners {
+            if served(id) && listener.members.is_empty() && !listener.given_up {
+                return Err(format!("listener {id} has no socket, and nobody gave it up"));
+            }
+        }
+        for action in &self.actions {
+            let Action::CloseMember { member } = action else { continue };
+            let has_left = matches!(member.seat, Seat::Slot(slot) if slot.0 >= self.wanted);
+            if served(&member.listener) && !has_left && !self.is_down() {
+                return Err(format!("{member} is closed although the service is not down"));
             }
         }
         Ok(())

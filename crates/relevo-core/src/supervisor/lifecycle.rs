@@ -9,7 +9,9 @@ impl Supervisor {
         let id = WorkerId(self.next_worker);
         self.next_worker += 1;
         let deadline = self.now + self.spec.ready_timeout;
-        self.workers.insert(id, Worker::new(slot, generation, self.now, deadline));
+        let owes = self.owed_in(slot);
+        let worker = Worker { owes, ..Worker::new(slot, generation, self.now, deadline) };
+        self.workers.insert(id, worker);
         self.act(Action::Spawn { worker: id, slot, generation });
         id
     }
@@ -52,6 +54,7 @@ impl Supervisor {
             self.retire(old);
         }
         self.rollout_worker_ready(id, old);
+        self.has_joined(slot, id);
     }
 
     /// `docs/interface.md`, "Ready": at a slot's very first start what it asked for by the time
@@ -103,7 +106,7 @@ impl Supervisor {
             self.slot_mut(slot).restarts += 1;
         }
         self.vacate(id, slot, ready_at);
-        let vacant = self.slot(slot).current.is_none() && self.slot(slot).incoming.is_none();
+        let vacant = self.slot(slot).is_vacant();
         let next_try = self
             .slot(slot)
             .retry_at
@@ -112,6 +115,9 @@ impl Supervisor {
             .map(|at| at.since(self.now));
         self.tell(Notice::WorkerFailed { worker: id, slot, failure: failure.clone(), next_try });
         self.rollout_worker_failed(id, &failure);
+        if !was_incoming {
+            self.scaling_worker_failed(slot, id, &failure);
+        }
         self.end_failed_start(id, failure);
     }
 
@@ -281,7 +287,7 @@ impl Supervisor {
         if left.is_none_or(|left| left.work() > 0 || left.idle > 0) {
             self.tell(Notice::DrainCut { worker: id, slot, left });
         }
-        self.count_cut(left.unwrap_or_default());
+        self.count_cut(slot, left.unwrap_or_default());
         self.leave(id);
     }
 
@@ -317,7 +323,7 @@ impl Supervisor {
 
     pub(super) fn report_progress(&mut self, slot: Slot, step: Step) {
         let Some(rollout) = &self.rollout else { return };
-        let progress = crate::Progress { slot, of: self.spec.slots, step };
+        let progress = crate::Progress { slot, of: self.wanted, step };
         for request in rollout.requests.clone() {
             self.act(Action::Progress { request, progress });
         }

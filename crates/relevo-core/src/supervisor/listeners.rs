@@ -57,7 +57,7 @@ impl Supervisor {
         }
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
-        self.listeners.insert(id, Listener::new(wish.clone(), self.spec.balance, self.spec.slots));
+        self.listeners.insert(id, Listener::new(wish.clone(), self.spec.balance, self.wanted));
         Some(id)
     }
 
@@ -86,10 +86,14 @@ impl Supervisor {
         let MemberState::Opening(waiters) = std::mem::replace(state, MemberState::Open) else {
             return;
         };
-        if listener.address.is_none() {
-            listener.address = Some(address.clone());
+        let anew = std::mem::replace(&mut listener.given_up, false) || listener.address.is_none();
+        if anew {
             self.bind_failures_told.clear();
-            self.tell(Notice::ListenerOpened { address });
+            // Of an outage's end another line tells, unless the port is any and has changed.
+            if listener.address.as_ref() != Some(&address) {
+                listener.address = Some(address.clone());
+                self.tell(Notice::ListenerOpened { address });
+            }
         }
         for (worker, query) in waiters {
             self.answer(worker, query, member);
@@ -187,14 +191,14 @@ impl Supervisor {
                 self.act(Action::CloseMember { member });
             }
         }
-        if let Some(address) = listener.address {
+        if let Some(address) = listener.address.filter(|_| !listener.given_up) {
             self.tell(Notice::ListenerClosed { address });
         }
     }
 
     /// Under `auto` a group has one more socket, from which the primary deals; a slot alone needs none.
     pub(super) fn open_fronts(&mut self) {
-        if self.spec.balance != Balance::Auto || self.spec.slots < 2 {
+        if self.spec.balance != Balance::Auto || self.wanted < 2 {
             return;
         }
         let mut wanted = Vec::new();
@@ -208,6 +212,30 @@ impl Supervisor {
             }
         }
         self.actions.extend(wanted);
+    }
+
+    /// Closes the sockets that one slot has for itself; whether none is left. The last socket of a
+    /// listener that others serve, and have no socket of yet, is still to be connected to.
+    pub(super) fn close_seat(&mut self, slot: Slot) -> bool {
+        let seat = Seat::Slot(slot);
+        let open: Vec<ListenerId> = self
+            .listeners
+            .iter()
+            .filter(|(_, listener)| listener.is_open(seat) && !listener.is_the_only(seat))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in open {
+            self.close_member(Member { listener: id, seat });
+        }
+        !self.listeners.values().any(|listener| listener.members.contains_key(&seat))
+    }
+
+    pub(super) fn close_member(&mut self, member: Member) {
+        let Some(listener) = self.listeners.get_mut(&member.listener) else { return };
+        if listener.members.remove(&member.seat) == Some(MemberState::Open) {
+            self.told_accepting.remove(&member);
+            self.act(Action::CloseMember { member });
+        }
     }
 
     /// Tells the shell from which sockets the primary accepts: those that it deals from, and those

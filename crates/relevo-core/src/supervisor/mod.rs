@@ -2,15 +2,17 @@
 //!
 //! [`Supervisor::handle`] writes down what happened (`record.rs`) and then compares what is with what
 //! should be (`reconcile.rs`), so that a lost, doubled or late event cannot strand a service: the next
-//! one sets it right. What is wanted follows from few facts: the [`Spec`], whether a rollout is
-//! wanted, and whether to stop.
+//! one sets it right. What is wanted follows from few facts: the [`Spec`], the number of workers,
+//! whether a rollout is wanted, and whether to stop.
 
 mod check;
 mod lifecycle;
 mod listeners;
+mod outage;
 mod reconcile;
 mod record;
 mod rollouts;
+mod scaling;
 mod stop;
 mod view;
 
@@ -23,6 +25,7 @@ use std::time::Duration;
 use crate::listener::Listener;
 use crate::random::Random;
 use crate::rollout::Rollout;
+use crate::scaling::Scaling;
 use crate::slot::SlotState;
 use crate::worker::Worker;
 use crate::{
@@ -63,6 +66,9 @@ pub struct Supervisor {
     spec: Spec,
     now: Time,
     random: Random,
+    /// How many slots there are to be.
+    wanted: u32,
+    /// Those, and behind them the ones that have left.
     slots: Vec<SlotState>,
     workers: BTreeMap<WorkerId, Worker>,
     listeners: BTreeMap<ListenerId, Listener>,
@@ -73,9 +79,13 @@ pub struct Supervisor {
     /// Whether another rollout is to follow, and who waits for it.
     reload_wanted: bool,
     reload_waiters: Vec<RequestId>,
+    /// The last change of the number of slots, until it is complete.
+    scaling: Option<Scaling>,
     stop: Option<stop::Stop>,
     /// Whether any worker has ever been ready: from then on Relevo never gives up.
     ever_ready: bool,
+    /// Since when nobody is there to accept, and what came of it.
+    outage: Option<outage::Outage>,
     /// Whether the service has been ready once, as a whole.
     announced: bool,
     /// Addresses whose failure to bind has been told since the last success or rollout.
@@ -103,11 +113,13 @@ impl Supervisor {
     /// [`Event::Tick`], sets it in motion.
     pub fn new(spec: Spec, now: Time, seed: u64) -> Self {
         let first = Generation(1);
-        let slots = (0..spec.slots).map(|_| SlotState::new(first)).collect();
+        let wanted = spec.slots;
+        let slots = (0..wanted).map(|_| SlotState::new(first)).collect();
         Self {
             spec,
             now,
             random: Random::new(seed),
+            wanted,
             slots,
             workers: BTreeMap::new(),
             listeners: BTreeMap::new(),
@@ -116,8 +128,10 @@ impl Supervisor {
             last_rollout: None,
             reload_wanted: false,
             reload_waiters: Vec::new(),
+            scaling: None,
             stop: None,
             ever_ready: false,
+            outage: None,
             announced: false,
             bind_failures_told: BTreeSet::new(),
             next_worker: 1,
@@ -149,12 +163,13 @@ impl Supervisor {
         let workers = self.workers.values().filter_map(Worker::deadline);
         let retries = self.slot_numbers().filter(|_| self.stop.is_none()).filter_map(|number| {
             let slot = self.slot(number);
-            let vacant = slot.current.is_none() && slot.incoming.is_none();
-            let at = slot.retry_at.filter(|_| vacant && self.has_room(number))?;
+            let at = slot.retry_at.filter(|_| slot.is_vacant() && self.has_room(number))?;
             Some((at, "a crashed worker is started again"))
         });
         let stop = self.stop.as_ref().and_then(stop::Stop::deadline);
-        workers.chain(retries).chain(stop).min().map(|(at, why)| Deadline { at, why })
+        let sockets = self.retirement_deadline().into_iter().chain(self.outage_deadline());
+        let all = workers.chain(retries).chain(sockets).chain(stop);
+        all.min().map(|(at, why)| Deadline { at, why })
     }
 
     /// Whether the service has come to its end; no event changes anything any more.
@@ -178,8 +193,14 @@ impl Supervisor {
         &self.slots[slot.0 as usize]
     }
 
+    /// The slots that there are to be.
     fn slot_numbers(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.spec.slots).map(Slot)
+        (0..self.wanted).map(Slot)
+    }
+
+    /// The slots that have left, of which a worker or a socket may still be there.
+    fn left_slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        (self.wanted..self.slots.len() as u32).map(Slot)
     }
 
     /// Workers that are on their way out.
@@ -193,5 +214,9 @@ impl Supervisor {
 
     fn ready_slots(&self) -> u32 {
         self.slot_numbers().filter(|slot| self.has_ready_worker(*slot)).count() as u32
+    }
+
+    fn every_slot_failed_once(&self) -> bool {
+        self.slot_numbers().all(|slot| self.slot(slot).failed_once)
     }
 }

@@ -2,7 +2,7 @@
 //! more changes nothing.
 
 use super::{MAX_LEAVING_PER_SLOT, Supervisor};
-use crate::{Action, Notice, Notify, Slot};
+use crate::{Action, Notice, Notify, Slot, Step};
 
 impl Supervisor {
     /// Goes on until nothing more follows, so that nothing is left for an event that may not come.
@@ -22,15 +22,18 @@ impl Supervisor {
     /// The order matters: who is ready by now is not late, and what ends comes before what begins.
     fn take_steps(&mut self) {
         self.promote_workers();
+        self.step_outage();
         self.step_stop();
         self.expire_workers();
         self.announce();
         self.step_rollout();
         self.fill_slots();
+        self.step_scaling();
         self.allow_leaves();
         if self.stop.is_none() {
             self.close_unused_listeners();
             self.open_fronts();
+            self.close_retired_members();
         }
         self.finish_stop();
     }
@@ -42,16 +45,16 @@ impl Supervisor {
         }
         for slot in self.slot_numbers() {
             let state = self.slot(slot);
-            let vacant = state.current.is_none() && state.incoming.is_none();
             let due = state.retry_at.is_none_or(|at| at <= self.now);
-            if vacant && due && self.has_room(slot) {
-                let generation = state.generation;
-                let owes = state.serves.clone();
+            if state.is_vacant() && due && self.has_room(slot) {
+                let (generation, joining) = (state.generation, state.joining);
                 let id = self.spawn(slot, generation);
-                self.owe(id, owes);
                 let state = self.slot_mut(slot);
                 state.current = Some(id);
                 state.retry_at = None;
+                if joining {
+                    self.report_scaling(slot, Step::Started(id));
+                }
             }
         }
     }
@@ -73,7 +76,7 @@ impl Supervisor {
             .all(|slot| self.has_ready_worker(slot) || self.slot(slot).failed_once);
         if ready > 0 && all_tried {
             self.announced = true;
-            self.tell(Notice::ServiceReady { ready, of: self.spec.slots });
+            self.tell(Notice::ServiceReady { ready, of: self.wanted });
             self.act(Action::Notify(Notify::Ready));
         }
     }

@@ -54,6 +54,9 @@ impl Supervisor {
             }
             Event::QueuesEmptied => self.queues_emptied(),
             Event::ReloadRequested { request } => self.reload_requested(request),
+            Event::ScaleRequested { scale, wait, request } => {
+                self.scale_requested(scale, wait, request);
+            }
             Event::StopRequested { request } => self.stop_requested(request),
             Event::StopNowRequested => self.stop_now(0),
             Event::RequestDropped { request } => self.forget_request(request),
@@ -172,8 +175,9 @@ impl Supervisor {
     /// Whether the client waits for its answer already.
     pub(super) fn is_waited_for(&self, request: Option<RequestId>) -> bool {
         let rollout = self.rollout.iter().flat_map(|rollout| &rollout.requests);
+        let scaling = self.scaling.iter().flat_map(|scaling| &scaling.requests);
         let stop = self.stop.iter().flat_map(|stop| &stop.requests);
-        let mut waiting = self.reload_waiters.iter().chain(rollout).chain(stop);
+        let mut waiting = self.reload_waiters.iter().chain(rollout).chain(scaling).chain(stop);
         request.is_some_and(|request| waiting.any(|other| *other == request))
     }
 
@@ -181,6 +185,9 @@ impl Supervisor {
         self.reload_waiters.retain(|waiting| *waiting != request);
         if let Some(rollout) = &mut self.rollout {
             rollout.requests.retain(|waiting| *waiting != request);
+        }
+        if let Some(scaling) = &mut self.scaling {
+            scaling.requests.retain(|waiting| *waiting != request);
         }
         if let Some(stop) = &mut self.stop {
             stop.requests.retain(|waiting| *waiting != request);

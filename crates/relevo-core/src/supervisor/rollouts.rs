@@ -1,12 +1,10 @@
 //! Rollouts: see the diagram in `rollout.rs`.
 
-use std::collections::BTreeSet;
-
 use super::Supervisor;
 use crate::rollout::{Phase, Rollout};
 use crate::{
-    Action, Answer, Failure, Generation, Left, ListenerId, Notice, Notify, Outcome, Refusal,
-    RolloutReport, Slot, Step, WorkerId,
+    Action, Answer, Failure, Generation, Left, Notice, Notify, Outcome, Refusal, RolloutReport,
+    ScaleOutcome, Slot, Step, WorkerId,
 };
 
 impl Supervisor {
@@ -15,6 +13,7 @@ impl Supervisor {
             return;
         }
         self.begin_wanted_rollout();
+        self.pass_over_left_slots();
         // One rollout can pass several slots in one go where old workers are gone already.
         while let Some(rollout) = &self.rollout {
             let (slot, phase) = (rollout.slot, rollout.phase);
@@ -30,7 +29,7 @@ impl Supervisor {
     }
 
     fn begin_wanted_rollout(&mut self) {
-        let started = self.announced || self.slots.iter().all(|slot| slot.failed_once);
+        let started = self.announced || self.every_slot_failed_once();
         if self.rollout.is_some() || !self.reload_wanted || !started {
             return;
         }
@@ -52,9 +51,16 @@ impl Supervisor {
         }
     }
 
+    /// A rollout that had come to a slot that has left has replaced all that there are.
+    fn pass_over_left_slots(&mut self) {
+        if self.rollout.as_ref().is_some_and(|rollout| rollout.slot.0 >= self.wanted) {
+            self.end_rollout(Outcome::Succeeded);
+        }
+    }
+
     /// Starts the new worker of a slot, unless too many old ones are still there.
     fn start_incoming(&mut self, slot: Slot, told: bool) -> bool {
-        let room = self.leaving() < self.spec.slots as usize;
+        let room = self.leaving() < self.wanted as usize;
         let Some(rollout) = &mut self.rollout else { return false };
         let generation = rollout.generation;
         if !room {
@@ -65,8 +71,6 @@ impl Supervisor {
             return false;
         }
         let id = self.spawn(slot, generation);
-        let owes = self.slot(slot).serves.clone();
-        self.owe(id, owes);
         let state = self.slot_mut(slot);
         state.incoming = Some(id);
         state.retry_at = None;
@@ -77,13 +81,6 @@ impl Supervisor {
         }
         self.report_progress(slot, Step::Started(id));
         true
-    }
-
-    /// What a worker must listen on before it is ready.
-    pub(super) fn owe(&mut self, id: WorkerId, listeners: BTreeSet<ListenerId>) {
-        if let Some(worker) = self.workers.get_mut(&id) {
-            worker.owes = listeners;
-        }
     }
 
     pub(super) fn rollout_worker_ready(&mut self, id: WorkerId, old: Option<WorkerId>) {
@@ -104,7 +101,7 @@ impl Supervisor {
         if let Some(new) = self.slot(slot).current {
             self.report_progress(slot, Step::Replaced(new));
         }
-        let last = slot.0 + 1 == self.spec.slots;
+        let last = slot.0 + 1 >= self.wanted;
         if last {
             self.end_rollout(Outcome::Succeeded);
         } else if let Some(rollout) = &mut self.rollout {
@@ -132,8 +129,8 @@ impl Supervisor {
         let report = RolloutReport {
             generation: rollout.generation,
             outcome,
-            replaced,
-            of: self.spec.slots,
+            replaced: replaced.min(self.wanted),
+            of: self.wanted,
             duration: self.now.since(rollout.started_at),
             cut: rollout.cut,
             serving: self.generation,
@@ -152,8 +149,14 @@ impl Supervisor {
         self.last_rollout = Some(report);
     }
 
-    /// Adds what a drain cut short to the report of the rollout that it belongs to.
-    pub(super) fn count_cut(&mut self, left: Left) {
+    /// Adds what a drain cut short to the report of the rollout, or scaling, that it belongs to.
+    pub(super) fn count_cut(&mut self, slot: Slot, left: Left) {
+        if slot.0 >= self.wanted {
+            if let Some(scaling) = &mut self.scaling {
+                scaling.cut.add(&left);
+            }
+            return;
+        }
         let cut = match (&mut self.rollout, &mut self.last_rollout) {
             (Some(rollout), _) => &mut rollout.cut,
             (None, Some(report)) => &mut report.cut,
@@ -162,11 +165,13 @@ impl Supervisor {
         cut.add(&left);
     }
 
-    pub(super) fn abandon_rollouts(&mut self) {
+    /// At a stop nothing is changed any more.
+    pub(super) fn abandon_changes(&mut self) {
         self.end_rollout(Outcome::Aborted);
         self.reload_wanted = false;
         for request in std::mem::take(&mut self.reload_waiters) {
             self.refuse(Some(request), Refusal::Stopping);
         }
+        self.end_scaling(ScaleOutcome::Aborted);
     }
 }

@@ -83,7 +83,7 @@ impl Supervisor {
         self.stop = Some(Stop { phase, requests, signal_at, kill_at, give_up_at, exit_code });
         self.tell(Notice::Stopping);
         self.act(Action::Notify(Notify::Stopping));
-        self.abandon_rollouts();
+        self.abandon_changes();
     }
 
     pub(super) fn queues_emptied(&mut self) {
@@ -112,7 +112,7 @@ impl Supervisor {
 
     /// When every slot's first try has failed and nothing was ever ready, the start has failed.
     pub(super) fn has_first_start_failed(&self) -> bool {
-        let all_failed = self.slots.iter().all(|slot| slot.failed_once);
+        let all_failed = self.every_slot_failed_once();
         !self.ever_ready && all_failed && !self.spec.keep_trying && self.stop.is_none()
     }
 

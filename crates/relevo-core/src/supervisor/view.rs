@@ -25,6 +25,8 @@ pub enum ServiceState {
     Reloading,
     /// It serves, but not as it should.
     Degraded,
+    /// No worker was there to accept for too long: its listeners are closed.
+    Down,
     /// It ends.
     Stopping,
 }
@@ -38,6 +40,8 @@ pub enum SlotWord {
     Vacant,
     /// It has no worker; the next is started later.
     BackingOff,
+    /// It is too many: it goes with its last worker.
+    Leaving,
 }
 
 /// The state of a worker.
@@ -165,11 +169,13 @@ impl<'a> View<'a> {
         let s = self.0;
         if s.stop.is_some() {
             ServiceState::Stopping
+        } else if s.is_down() {
+            ServiceState::Down
         } else if s.rollout.is_some() {
             ServiceState::Reloading
         } else if !s.announced {
             ServiceState::Starting
-        } else if self.failed_rollout().is_some() || s.ready_slots() < s.spec.slots {
+        } else if self.failed_rollout().is_some() || s.ready_slots() < s.wanted {
             ServiceState::Degraded
         } else {
             ServiceState::Running
@@ -187,19 +193,27 @@ impl<'a> View<'a> {
         self.0.generation
     }
 
+    /// How many slots there are to be.
+    pub fn wanted_slots(&self) -> u32 {
+        self.0.wanted
+    }
+
     /// How many slots have a ready worker.
     pub fn ready_slots(&self) -> u32 {
         self.0.ready_slots()
     }
 
-    /// Each slot, in order.
+    /// Each slot, in order; one that has left is there as long as a worker of it is.
     pub fn slots(&self) -> Vec<SlotView> {
-        self.0.slot_numbers().map(|slot| self.slot(slot)).collect()
+        let left = self.0.left_slots().map(|slot| self.slot(slot));
+        let left = left.filter(|slot| !slot.workers.is_empty());
+        self.0.slot_numbers().map(|slot| self.slot(slot)).chain(left).collect()
     }
 
-    /// Each listener, oldest first.
+    /// Each listener, oldest first, but for those that an outage has closed.
     pub fn listeners(&self) -> Vec<ListenerView> {
-        self.0.listeners.iter().map(|(id, listener)| self.listener(*id, listener)).collect()
+        let open = self.0.listeners.iter().filter(|(_, listener)| !listener.given_up);
+        open.map(|(id, listener)| self.listener(*id, listener)).collect()
     }
 
     /// The address of a listener, as a person knows it.
@@ -209,7 +223,7 @@ impl<'a> View<'a> {
 
     /// The rollout in progress, else the last one.
     pub fn rollout(&self) -> Option<RolloutView> {
-        let of = self.0.spec.slots;
+        let of = self.0.wanted;
         if let Some(rollout) = &self.0.rollout {
             let phase = match rollout.phase {
                 Phase::Waiting { .. } | Phase::Starting { .. } => RolloutPhase::Starting,
@@ -230,9 +244,10 @@ impl<'a> View<'a> {
 
     fn slot(&self, slot: Slot) -> SlotView {
         let state = self.0.slot(slot);
-        let vacant = state.current.is_none() && state.incoming.is_none();
-        let next_try = state.retry_at.filter(|_| vacant).map(|at| at.since(self.0.now));
-        let word = if self.0.has_ready_worker(slot) {
+        let next_try = state.retry_at.filter(|_| state.is_vacant()).map(|at| at.since(self.0.now));
+        let word = if slot.0 >= self.0.wanted {
+            SlotWord::Leaving
+        } else if self.0.has_ready_worker(slot) {
             SlotWord::Ready
         } else if next_try.is_some_and(|delay| delay > Duration::ZERO) {
             SlotWord::BackingOff

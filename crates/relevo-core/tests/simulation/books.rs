@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use relevo_core::{ConnectionId, Member, WorkerId};
+use relevo_core::{ConnectionId, ListenerId, Member, WorkerId};
 
 /// Every connection that was ever made.
 #[derive(Default)]
@@ -26,6 +26,8 @@ struct Connection {
     /// Whether any worker has ever had it, or been sent it.
     ever_accepted: bool,
     ever_given: bool,
+    /// Its listener was closed, though one like it may be open again.
+    of_closed: bool,
     end: Option<End>,
 }
 
@@ -48,6 +50,7 @@ impl Books {
             accepted_by: None,
             ever_accepted: false,
             ever_given: false,
+            of_closed: false,
             end: None,
         };
         self.connections.insert(connection, fresh);
@@ -188,6 +191,16 @@ impl Books {
             self.ends(*connection, End::LostWithListener);
         }
         queue.len()
+    }
+
+    pub(crate) fn listener_closes(&mut self, listener: ListenerId) {
+        for c in self.connections.values_mut().filter(|c| c.member.listener == listener) {
+            c.of_closed = true;
+        }
+    }
+
+    pub(crate) fn is_of_closed(&mut self, connection: ConnectionId) -> bool {
+        self.get(connection).of_closed
     }
 
     /// The connections without an end, for a person to read.

@@ -1,6 +1,7 @@
 //! What the supervisor may and must do, by what it has been told and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use relevo_core::{
     Action, Balance, Event, Generation, ListenerId, Member, Notice, Outcome, QueryId, RequestId,
@@ -17,7 +18,23 @@ pub(crate) struct Rules {
     /// What the last ready worker of each slot listened on.
     serves: BTreeMap<Slot, BTreeSet<ListenerId>>,
     failed_generations: BTreeSet<Generation>,
+    completed: Generation,
     newest: Option<WorkerId>,
+    /// How many slots there are to be, and the most that there ever were.
+    wanted: u32,
+    most: u32,
+    /// Slots that were added and have not had a ready worker since.
+    joining: BTreeSet<Slot>,
+    /// When each slot left that is not wanted any more.
+    left: BTreeMap<Slot, Duration>,
+    now: Duration,
+    /// Until when somebody accepted, since the service was first ready, and whether somebody did
+    /// until this event.
+    last_accepted: Option<Duration>,
+    accepted: bool,
+    down: bool,
+    /// What was closed because nobody accepted.
+    given_up: BTreeSet<ListenerId>,
     pub(crate) stopping: bool,
     pub(crate) exited: Option<u8>,
 }
@@ -31,6 +48,8 @@ struct Known {
     was_ready: bool,
     /// It drained and had no work left, at least for a moment.
     was_quiet: bool,
+    /// Its slot has left.
+    surplus: bool,
     listening: BTreeSet<ListenerId>,
     owes: BTreeSet<ListenerId>,
     channel_ended: bool,
@@ -51,6 +70,9 @@ enum Asked {
 impl Rules {
     pub(crate) fn new(spec: Spec) -> Self {
         Self {
+            wanted: spec.slots,
+            most: spec.slots,
+            left: BTreeMap::new(),
             spec,
             workers: BTreeMap::new(),
             queries: BTreeMap::new(),
@@ -59,6 +81,13 @@ impl Rules {
             accepting: BTreeSet::new(),
             serves: BTreeMap::new(),
             failed_generations: BTreeSet::new(),
+            completed: Generation(1),
+            now: Duration::ZERO,
+            last_accepted: None,
+            accepted: false,
+            down: false,
+            given_up: BTreeSet::new(),
+            joining: BTreeSet::new(),
             newest: None,
             stopping: false,
             exited: None,
@@ -70,11 +99,30 @@ impl Rules {
         self.pending.len()
     }
 
+    pub(crate) fn most_slots(&self) -> u32 {
+        self.most
+    }
+
+    /// Whether the socket is one of a slot that is no longer wanted.
+    pub(crate) fn has_left(&self, member: Member) -> bool {
+        matches!(member.seat, Seat::Slot(slot) if slot.0 >= self.wanted)
+    }
+
     pub(crate) fn covers_anything(&self) -> bool {
         self.spec.balance == Balance::Kernel && !self.accepting.is_empty()
     }
 
-    pub(crate) fn check(&mut self, event: &Event, actions: &[Action], view: View<'_>) {
+    pub(crate) fn check(
+        &mut self,
+        now: Duration,
+        event: &Event,
+        actions: &[Action],
+        view: View<'_>,
+    ) {
+        self.now = now;
+        if self.accepted && self.last_accepted.is_some() {
+            self.last_accepted = Some(now);
+        }
         self.told(event);
         for action in actions {
             self.done(action);
@@ -83,6 +131,7 @@ impl Rules {
         self.check_drains(actions);
         self.check_counts();
         self.check_covering();
+        self.check_outage();
     }
 
     fn told(&mut self, event: &Event) {
@@ -121,9 +170,11 @@ impl Rules {
                 }
             }
             Event::MemberOpened { member, .. } => {
+                self.given_up.remove(&member.listener);
                 self.open.insert(*member);
             }
             Event::ReloadRequested { request } => self.pending.extend(request),
+            Event::ScaleRequested { request, .. } => self.pending.extend(request),
             Event::StopRequested { request } => {
                 self.pending.extend(request);
                 self.stopping = true;
@@ -207,6 +258,7 @@ impl Rules {
 
     fn spawned(&mut self, worker: WorkerId, slot: Slot, generation: Generation) {
         assert!(!self.stopping, "{worker} is started although the service stops");
+        assert!(slot.0 < self.wanted, "{worker} is started in slot {slot}, which has left");
         assert!(self.newest < Some(worker), "{worker} is used twice");
         self.newest = Some(worker);
         let was_ready = |slot: Slot| {
@@ -214,13 +266,13 @@ impl Rules {
                 known.slot == slot && known.was_ready && known.generation >= generation
             })
         };
-        if generation > Generation(1) {
+        if generation > self.completed {
             let skipped = (0..slot.0).map(Slot).find(|earlier| !was_ready(*earlier));
             assert_eq!(skipped, None, "{worker} is started in slot {slot} before its turn");
         }
         let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
-        let owes = self.serves.get(&slot).cloned().unwrap_or_default();
+        let owes = self.owed_in(slot);
         let known = Known {
             slot,
             generation,
@@ -228,6 +280,7 @@ impl Rules {
             gone: false,
             was_ready: false,
             was_quiet: false,
+            surplus: false,
             listening: BTreeSet::new(),
             owes,
             channel_ended: false,
@@ -240,10 +293,40 @@ impl Rules {
         self.workers.insert(worker, known);
     }
 
+    /// What its predecessor listened on; in a new slot, what all others do.
+    fn owed_in(&self, slot: Slot) -> BTreeSet<ListenerId> {
+        if !self.joining.contains(&slot) {
+            return self.serves.get(&slot).cloned().unwrap_or_default();
+        }
+        let mut others = self.serves.values().filter(|serves| !serves.is_empty());
+        let first = others.next().cloned().unwrap_or_default();
+        others.fold(first, |common, serves| &common & serves)
+    }
+
+    /// Slots have been added, or are to go.
+    fn scaled(&mut self, from: u32, to: u32) {
+        assert_eq!(from, self.wanted);
+        assert!((1..=Spec::MAX_SLOTS).contains(&to), "{to} workers are wanted");
+        self.wanted = to;
+        self.most = self.most.max(to);
+        for slot in (from..to).map(Slot) {
+            self.left.remove(&slot);
+            self.joining.insert(slot);
+        }
+        for slot in (to..from).map(Slot) {
+            self.left.insert(slot, self.now);
+            self.joining.remove(&slot);
+            self.serves.remove(&slot);
+        }
+        for known in self.workers.values_mut() {
+            known.surplus |= known.slot.0 >= to;
+        }
+    }
+
     /// Who was ready is not ended before another is ready in its place.
     fn may_end(&mut self, worker: WorkerId, action: &Action) {
         let known = self.known(worker);
-        let (slot, free) = (known.slot, !known.was_ready || known.forfeit);
+        let (slot, free) = (known.slot, !known.was_ready || known.forfeit || known.surplus);
         let replaced = self
             .workers
             .range((std::ops::Bound::Excluded(worker), std::ops::Bound::Unbounded))
@@ -270,21 +353,49 @@ impl Rules {
         if self.stopping {
             return;
         }
+        let served = self.serves.values().any(|serves| serves.contains(&member.listener));
+        assert!(self.down || self.has_left(member) || !served, "{member:?} is closed but served");
+        if self.down {
+            self.given_up.insert(member.listener);
+        }
         let user = self.workers.iter().find(|(_, known)| {
             let serves = known.word == WorkerWord::Ready && !known.channel_ended && !known.gone;
             serves && known.listening.contains(&member.listener)
         });
         let user = user.map(|(worker, _)| worker);
+        if user.is_some() && self.is_over_for(member) {
+            return;
+        }
         assert_eq!(user, None, "{member:?} is closed although a ready worker listens on it");
+    }
+
+    /// Whether the socket's slot left so long ago that no handshake can end there any more.
+    fn is_over_for(&self, member: Member) -> bool {
+        let Seat::Slot(slot) = member.seat else { return false };
+        let Some(left) = self.left.get(&slot) else { return false };
+        let repeats: u64 = (0..=self.spec.synack_retries).map(|n| 1 << n).sum();
+        let accepts = self.workers.values().any(|known| {
+            let accepts = known.listening.contains(&member.listener) && !known.stopped_accepting;
+            known.slot == slot && !known.gone && accepts
+        });
+        self.now >= *left + Duration::from_secs(repeats) && !accepts
     }
 
     fn noticed(&mut self, notice: &Notice) {
         match notice {
             Notice::WorkerReady { worker, .. } => self.became_ready(*worker),
             Notice::RolloutEnded(report) => {
-                if report.outcome != Outcome::Succeeded {
+                if report.outcome == Outcome::Succeeded {
+                    self.completed = report.generation;
+                } else {
                     self.failed_generations.insert(report.generation);
                 }
+            }
+            Notice::Scaling { from, to } => self.scaled(*from, *to),
+            Notice::Down { .. } => self.goes_down(),
+            Notice::Up { .. } => {
+                assert!(self.down, "it was not down");
+                self.down = false;
             }
             Notice::FirstStartFailed { .. } | Notice::Stopping => self.stopping = true,
             Notice::Bug { what } => panic!("{what}"),
@@ -300,6 +411,8 @@ impl Rules {
             | Notice::ServiceReady { .. }
             | Notice::RolloutStarted { .. }
             | Notice::RolloutWaits { .. }
+            | Notice::ScaleEnded(_)
+            | Notice::NotScaled(_)
             | Notice::LeftBehind { .. } => {}
         }
     }
@@ -310,10 +423,15 @@ impl Rules {
         known.was_ready = true;
         let (slot, listening, owes) = (known.slot, known.listening.clone(), known.owes.clone());
         assert!(!listening.is_empty(), "{worker} is ready but listens on nothing");
-        let open = |listener: &&ListenerId| self.open.iter().any(|m| m.listener == **listener);
+        let open = |listener: &&ListenerId| {
+            let served = self.serves.values().any(|serves| serves.contains(*listener));
+            let given_up = served && self.given_up.contains(*listener);
+            given_up || self.open.iter().any(|m| m.listener == **listener)
+        };
         let missing = owes.difference(&listening).find(open);
         assert_eq!(missing, None, "{worker} is ready but does not listen on this one");
         self.serves.insert(slot, listening);
+        self.joining.remove(&slot);
     }
 
     /// Looks at what is shown of the workers.
@@ -344,6 +462,7 @@ impl Rules {
                     && known.was_ready
                     && !known.gone
                     && !known.forfeit
+                    && !known.surplus
                     && !known.was_quiet
                     && known.word == WorkerWord::Draining
             });
@@ -359,11 +478,45 @@ impl Rules {
         let shown = self.workers.values().filter(|known| !known.gone);
         let wanted =
             |known: &&Known| matches!(known.word, WorkerWord::Starting | WorkerWord::Ready);
-        let (slots, all) = (self.spec.slots as usize, shown.clone().count());
+        let (slots, all) = (self.wanted as usize, shown.clone().count());
         let wanted = shown.filter(wanted).count();
         assert!(wanted <= slots + 1, "{wanted} workers start or serve");
         // Four on their way out in each slot before another is started, and one rollout's.
-        assert!(all <= 6 * slots + 1, "{all} workers");
+        assert!(all <= 6 * self.most as usize + 1, "{all} workers");
+    }
+
+    fn accepts(known: &Known) -> bool {
+        let listens = !known.listening.is_empty() && !known.stopped_accepting;
+        !known.gone && !known.channel_ended && (listens || known.word == WorkerWord::Ready)
+    }
+
+    /// Nobody has accepted for long enough.
+    fn goes_down(&mut self) {
+        assert!(!self.down && !self.stopping);
+        self.down = true;
+        let since = self.last_accepted.expect("the service was ready once");
+        let waited = self.now - since;
+        assert!(waited >= self.spec.hold, "it goes down after {waited:?}");
+    }
+
+    /// While nobody accepts, the listeners are open for a certain time, and closed then.
+    fn check_outage(&mut self) {
+        let ready = |known: &Known| known.word == WorkerWord::Ready && Self::accepts(known);
+        if self.last_accepted.is_some() || self.workers.values().any(ready) {
+            let accepted = self.workers.values().any(Self::accepts);
+            self.accepted = accepted;
+            let last = if accepted { self.now } else { self.last_accepted.unwrap_or(self.now) };
+            self.last_accepted = Some(last);
+            if !self.stopping && self.now - last >= self.spec.hold && !accepted {
+                assert!(self.down, "nobody has accepted since {last:?}");
+            }
+            if self.down && !accepted && !self.stopping {
+                let asks = |known: &Known| !known.gone && known.word == WorkerWord::Starting;
+                let hope = self.workers.values().any(asks);
+                assert!(hope || self.open.is_empty(), "{:?} are open for nobody", self.open);
+            }
+        }
+        assert!(!self.down || !self.workers.values().any(ready), "it is up, and called down");
     }
 
     /// The primary accepts where nobody else does, and nowhere else.

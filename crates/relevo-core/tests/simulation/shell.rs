@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use relevo_core::{
     Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Member,
-    NotTaken, Notice, Outcome, SpawnStage, WorkerId,
+    NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, WorkerId,
 };
 
 use crate::process::{Character, Deed, Message, Process};
@@ -103,7 +103,10 @@ impl World {
             }
             Action::Kill { worker } => self.soon(5, Happening::Does(worker, Deed::Dies(9))),
             Action::OpenMember { member, .. } => self.soon(20, Happening::Opens(member)),
-            Action::CloseMember { member } => self.closes(member),
+            Action::CloseMember { member } => {
+                self.tally.retired_closed += u64::from(self.rules.has_left(member));
+                self.closes(member);
+            }
             Action::Answer { worker, query, member, given } => {
                 self.tally.answers += 1;
                 self.send(worker, Message::Answered(query, member, given));
@@ -164,6 +167,7 @@ impl World {
             DealerAction::Lose { connection } => {
                 let listener = self.books.listener_of(connection);
                 let open = self.sockets.iter().any(|member| member.listener == listener);
+                let open = open && !self.books.is_of_closed(connection);
                 assert!(!open, "{connection} is lost although its listener is open");
                 self.books.lost(connection);
                 self.tally.lost_with_their_listener += 1;
@@ -234,7 +238,15 @@ impl World {
             self.tally.members_closed += 1;
             self.tally.lost_with_their_listener += self.books.socket_closes(member) as u64;
             self.watched.remove(&member);
-            self.order(DealerEvent::Closed { member });
+            let others = self.sockets.iter().any(|other| other.listener == member.listener);
+            if !others {
+                self.books.listener_closes(member.listener);
+            }
+            self.order(if others {
+                DealerEvent::Retired { member }
+            } else {
+                DealerEvent::Closed { member }
+            });
         }
     }
 
@@ -318,6 +330,11 @@ impl World {
                 self.tally.stopped_at_once += 1;
                 self.told(&Event::StopNowRequested);
             }
+            3..35 => {
+                let scale = self.any_scale();
+                let wait = self.random.percent(80);
+                self.told(&Event::ScaleRequested { scale, wait, request });
+            }
             _ => self.told(&Event::ReloadRequested { request }),
         }
         if let Some(request) = request.filter(|_| self.random.percent(20)) {
@@ -325,6 +342,15 @@ impl World {
         }
         let often = if self.random.percent(30) { 300 } else { 15_000 };
         self.soon(often, Happening::Orders);
+    }
+
+    /// Mostly a number that a service can have.
+    fn any_scale(&mut self) -> Scale {
+        match self.random.below(10) {
+            0..5 => Scale::To(1 + self.random.below(5) as u32),
+            5..9 => Scale::By(self.random.below(5) as i32 - 2),
+            _ => Scale::To(self.random.below(2) as u32 * 2000),
+        }
     }
 
     /// The machine slept, or stood still: everything that was to happen meanwhile is late.
@@ -357,12 +383,24 @@ impl World {
                 Outcome::Failed { .. } => tally.rollouts_failed += 1,
                 Outcome::Aborted => tally.rollouts_aborted += 1,
             },
+            Notice::Down { .. } => tally.went_down += 1,
+            Notice::Up { .. } => tally.came_up += 1,
+            Notice::Scaling { from, to } if from < to => tally.scaled_up += 1,
+            Notice::Scaling { .. } => tally.scaled_down += 1,
+            Notice::ScaleEnded(report) => match report.outcome {
+                ScaleOutcome::Accepted => {}
+                ScaleOutcome::Done => tally.scalings_done += 1,
+                ScaleOutcome::Failed { .. } => tally.scalings_failed += 1,
+                ScaleOutcome::Superseded { .. } => tally.scalings_superseded += 1,
+                ScaleOutcome::Aborted => tally.scalings_aborted += 1,
+            },
             Notice::WorkerFailed { failure, .. } => match failure {
                 relevo_core::Failure::Exited { .. } => tally.exits += 1,
                 relevo_core::Failure::SpawnFailed { .. } => tally.spawns_failed += 1,
                 relevo_core::Failure::NotReady { .. } => tally.not_ready_in_time += 1,
                 relevo_core::Failure::AskedToLeave => tally.asked_to_leave_too_early += 1,
                 relevo_core::Failure::ChannelLost => tally.channels_lost += 1,
+                relevo_core::Failure::HeldTooLong => tally.ended_as_holders += 1,
                 relevo_core::Failure::Misbehaved { .. } => tally.misbehaved += 1,
             },
             Notice::WorkerLeft { .. }
@@ -372,6 +410,7 @@ impl World {
             | Notice::ListenerClosed { .. }
             | Notice::ServiceReady { .. }
             | Notice::RolloutStarted { .. }
+            | Notice::NotScaled(_)
             | Notice::Stopping
             | Notice::LeftBehind { .. }
             | Notice::Bug { .. } => {}

@@ -71,6 +71,8 @@ impl World {
             shutdown_timeout: Duration::from_secs(1 + random.below(12)),
             stop_timeout: Duration::from_secs(1 + random.below(4)),
             keep_trying: random.percent(70),
+            hold: Duration::from_millis([0, 500, 2000, 10_000][random.below(4) as usize]),
+            synack_retries: random.below(7) as u32,
         };
         let start = Duration::from_secs(1000);
         let time = Time::from_origin(start);
@@ -179,7 +181,7 @@ impl World {
     /// Every slot is ready, no rollout goes on, nobody waits, every connection has found its end.
     fn is_well(&self) -> bool {
         let view = self.supervisor.view();
-        let steady = view.ready_slots() == self.spec.slots
+        let steady = view.ready_slots() == view.wanted_slots()
             && matches!(view.state(), ServiceState::Running | ServiceState::Degraded)
             && self.rules.pending() == 0
             && self.books.open() == 0;
@@ -191,7 +193,7 @@ impl World {
         let spec = &self.spec;
         let each = spec.ready_timeout + spec.drain_timeout + spec.stop_timeout;
         let each = each + Duration::from_secs(4);
-        let limit = Duration::from_secs(90) + each * (3 * spec.slots + 3);
+        let limit = Duration::from_secs(90) + each * (3 * self.rules.most_slots() + 3);
         let end = self.now + limit;
         self.live_until(end, &done);
         if !done(self) {
@@ -250,7 +252,8 @@ impl World {
         if let Some(due) = self.supervisor.deadline() {
             assert!(due.at > self.latest, "{due:?} is not after {}", self.latest);
         }
-        self.rules.check(event, &actions, self.supervisor.view());
+        let now = self.latest.since_origin();
+        self.rules.check(now, event, &actions, self.supervisor.view());
         self.tally.covered += u64::from(self.rules.covers_anything());
         for action in actions {
             self.perform(action);

@@ -29,14 +29,14 @@ pub enum Body<T> {
     Error(Failure),
 }
 
-/// How far a rollout has come. What is not known is `null`.
+/// How far a rollout, or a scaling, has come. What is not known is `null`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The slot that is being replaced.
+    /// The slot that is being replaced, or that joins or leaves.
     pub slot: Option<u32>,
     /// Of how many.
     pub of: Option<u32>,
-    /// What is going on there.
+    /// What is going on there; `null` when it is done.
     pub phase: Option<Phase>,
     /// The worker that it is about.
     pub worker: Option<u64>,

@@ -16,19 +16,53 @@ pub enum Verb {
         /// Whether the answer waits until the rollout is over; else it comes once it is accepted.
         wait: bool,
     },
+    /// Change the number of workers; answered by the [`crate::status::Scaling`].
+    Scale {
+        /// How many there are to be.
+        to: Count,
+        /// Whether the answer waits until they are; else it comes once it is accepted.
+        wait: bool,
+    },
     /// Drain and stop; answered by [`super::Nothing`] when no worker is left, just before the
     /// primary exits.
     Stop,
 }
 
+/// A number of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// This many: `to`.
+    To(u32),
+    /// So many more, or fewer: `by`.
+    By(i32),
+}
+
+impl Count {
+    /// What is beyond any service's range is so afterwards, too.
+    fn parse(args: &mut Object) -> Result<Self, Problem> {
+        let to = args.integer("to")?;
+        let by = args.integer("by")?;
+        match (to, by) {
+            (Some(to), None) if to >= 0 => Ok(Self::To(u32::try_from(to).unwrap_or(u32::MAX))),
+            (Some(_), None) => Err(args.negative("to", "by")),
+            (None, Some(by)) => {
+                let most = if by < 0 { i32::MIN } else { i32::MAX };
+                Ok(Self::By(i32::try_from(by).unwrap_or(most)))
+            }
+            (None, None) | (Some(_), Some(_)) => Err(args.not_one_of(["to", "by"])),
+        }
+    }
+}
+
 impl Verb {
-    const WORDS: [&'static str; 3] = ["status", "reload", "stop"];
+    const WORDS: [&'static str; 4] = ["status", "reload", "scale", "stop"];
 
     /// The word for it on the wire and on the command line.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Status => "status",
             Self::Reload { .. } => "reload",
+            Self::Scale { .. } => "scale",
             Self::Stop => "stop",
         }
     }
@@ -41,6 +75,11 @@ impl Verb {
             "reload" => {
                 let mut args = args(&["wait"])?;
                 (Self::Reload { wait: args.bool_or("wait", true)? }, args)
+            }
+            "scale" => {
+                let mut args = args(&["to", "by", "wait"])?;
+                let to = Count::parse(&mut args)?;
+                (Self::Scale { to, wait: args.bool_or("wait", true)? }, args)
             }
             "stop" => (Self::Stop, args(&[])?),
             _ => {
@@ -102,6 +141,13 @@ impl Serialize for Args {
         match self.0 {
             Verb::Status | Verb::Stop => {}
             Verb::Reload { wait } => args.serialize_entry("wait", &wait)?,
+            Verb::Scale { to, wait } => {
+                match to {
+                    Count::To(to) => args.serialize_entry("to", &to)?,
+                    Count::By(by) => args.serialize_entry("by", &by)?,
+                }
+                args.serialize_entry("wait", &wait)?;
+            }
         }
         args.end()
     }
@@ -144,6 +190,14 @@ mod tests {
             (Verb::Status, r#"{"id":7,"do":"status","args":{}}"#),
             (Verb::Reload { wait: true }, r#"{"id":7,"do":"reload","args":{"wait":true}}"#),
             (Verb::Reload { wait: false }, r#"{"id":7,"do":"reload","args":{"wait":false}}"#),
+            (
+                Verb::Scale { to: Count::To(4), wait: true },
+                r#"{"id":7,"do":"scale","args":{"to":4,"wait":true}}"#,
+            ),
+            (
+                Verb::Scale { to: Count::By(-1), wait: false },
+                r#"{"id":7,"do":"scale","args":{"by":-1,"wait":false}}"#,
+            ),
             (Verb::Stop, r#"{"id":7,"do":"stop","args":{}}"#),
         ];
         for (verb, text) in cases {
@@ -159,6 +213,8 @@ mod tests {
         let reload = Request { id: 1, verb: Verb::Reload { wait: true } };
         assert_eq!(parse(r#"{"id":1,"do":"reload","args":{}}"#), Ok(reload));
         assert_eq!(parse(r#"{"id":1,"do":"reload"}"#), Ok(reload));
+        let scale = Request { id: 1, verb: Verb::Scale { to: Count::By(2), wait: true } };
+        assert_eq!(parse(r#"{"id":1,"do":"scale","args":{"by":2}}"#), Ok(scale));
     }
 
     #[test]
@@ -166,7 +222,7 @@ mod tests {
         check(
             r#"{"id":1,"do":"dance","args":{}}"#,
             Some(1),
-            "unknown verb `dance`; known: `status`, `reload`, `stop`",
+            "unknown verb `dance`; known: `status`, `reload`, `scale`, `stop`",
         );
         check(
             r#"{"id":1,"do":"reload","args":{"now":true}}"#,
@@ -213,6 +269,28 @@ mod tests {
             None,
             r#"the line is null, not an object such as {"id":1,"do":"status","args":{}}"#,
         );
+    }
+
+    #[test]
+    fn a_number_of_workers_is_one_of_two() {
+        let wrong = "`args` of `scale` wants either `to` or `by`";
+        check(r#"{"id":1,"do":"scale"}"#, Some(1), wrong);
+        check(r#"{"id":1,"do":"scale","args":{"to":1,"by":1}}"#, Some(1), wrong);
+        check(
+            r#"{"id":1,"do":"scale","args":{"to":-1}}"#,
+            Some(1),
+            "`to` in `args` of `scale` is less than 0; `by` takes a difference",
+        );
+        check(
+            r#"{"id":1,"do":"scale","args":{"by":1.5}}"#,
+            Some(1),
+            "`by` in `args` of `scale` is a number, not a whole number",
+        );
+        let far = |args: &str| parse(&format!(r#"{{"id":1,"do":"scale","args":{args}}}"#));
+        let verb = |to| Ok(Request { id: 1, verb: Verb::Scale { to, wait: true } });
+        assert_eq!(far(r#"{"to":9000000000}"#), verb(Count::To(u32::MAX)));
+        assert_eq!(far(r#"{"by":-9000000000}"#), verb(Count::By(i32::MIN)));
+        assert_eq!(far(r#"{"by":9000000000}"#), verb(Count::By(i32::MAX)));
     }
 
     #[test]

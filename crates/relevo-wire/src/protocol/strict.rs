@@ -53,6 +53,24 @@ pub enum Problem {
         /// What it should be.
         wanted: &'static str,
     },
+    /// A number below 0 where there is none.
+    #[error("`{field}` in {place} is less than 0; `{other}` takes a difference")]
+    Negative {
+        /// The object.
+        place: String,
+        /// The field.
+        field: &'static str,
+        /// The field that may be less.
+        other: &'static str,
+    },
+    /// None, or both, of two fields of which there must be one.
+    #[error("{place} wants either `{}` or `{}`", fields[0], fields[1])]
+    NotOneOf {
+        /// The object.
+        place: String,
+        /// The fields.
+        fields: [&'static str; 2],
+    },
     /// A verb that is not known.
     #[error("unknown verb `{verb}`; known: {known}")]
     UnknownVerb {
@@ -118,6 +136,23 @@ impl Object {
     pub(super) fn number(&mut self, field: &'static str) -> Result<u64, Problem> {
         let value = self.take(field)?;
         value.as_u64().ok_or_else(|| self.wrong_type(field, &value, "a whole number of 0 or more"))
+    }
+
+    /// A whole number, if there is one.
+    pub(super) fn integer(&mut self, field: &'static str) -> Result<Option<i64>, Problem> {
+        let Some(value) = self.fields.remove(field) else { return Ok(None) };
+        match value.as_i64() {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.wrong_type(field, &value, "a whole number")),
+        }
+    }
+
+    pub(super) fn negative(&self, field: &'static str, other: &'static str) -> Problem {
+        Problem::Negative { place: self.place.clone(), field, other }
+    }
+
+    pub(super) fn not_one_of(&self, fields: [&'static str; 2]) -> Problem {
+        Problem::NotOneOf { place: self.place.clone(), fields }
     }
 
     pub(super) fn text(&mut self, field: &'static str) -> Result<String, Problem> {

@@ -5,6 +5,7 @@
 pub(super) mod report;
 #[cfg(test)]
 mod tests;
+pub(super) mod waiting;
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,7 +21,7 @@ use relevo_wire::protocol::{
     self, BadReply, Body, Hello, HelloReply, LineReader, LineTooLong, Progress, Reply, Request,
     Verb,
 };
-use relevo_wire::status::Rollout;
+use relevo_wire::status::{Rollout, Scaling};
 use relevo_wire::{ExitCode, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -233,6 +234,11 @@ impl Connection {
 impl Answer {
     /// The answer to [`Verb::Status`].
     pub(crate) fn status(&self) -> Result<Status, ClientError> {
+        serde_json::from_value(self.value.clone()).map_err(ClientError::NotUnderstood)
+    }
+
+    /// The answer to [`Verb::Scale`].
+    pub(crate) fn scaling(&self) -> Result<Scaling, ClientError> {
         serde_json::from_value(self.value.clone()).map_err(ClientError::NotUnderstood)
     }
 

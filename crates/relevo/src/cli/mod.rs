@@ -6,6 +6,7 @@ pub(crate) mod exec;
 mod ps;
 mod reload;
 mod run;
+mod scale;
 mod services;
 mod status;
 mod stop;
@@ -33,6 +34,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Reload(reload::Args),
+    Scale(scale::Args),
     Status(status::Args),
     Ps(ps::Args),
     Stop(stop::Args),
@@ -77,6 +79,7 @@ pub(crate) fn main() -> process::ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Reload(args) => reload::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Ps(args) => ps::run(&args),
         Command::Stop(args) => stop::run(&args),

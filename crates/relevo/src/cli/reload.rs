@@ -12,13 +12,10 @@ use relevo_wire::status::{Outcome, Phase, Rollout};
 
 use super::Failure;
 use super::client::report::{finish, print};
-use super::client::{self, Answer, ClientError, Connection, PATIENCE, Until, introduce};
-use super::services::Service;
+use super::client::waiting::{INTERRUPTED, explain};
+use super::client::{self, Answer, ClientError, Connection, PATIENCE, Until};
 use super::status::place;
 use super::status::units::{counted, took};
-
-/// What Ctrl-C ends a command with: the shell's 128 + SIGINT.
-pub(super) const INTERRUPTED: u8 = 130;
 
 /// Replace every worker by one with the code as it is now, one slot after the other
 ///
@@ -78,7 +75,7 @@ fn ask_and_wait(args: &Args) -> Result<u8, Failure> {
             eprintln!("relevo: the rollout goes on; see `relevo status {}`", service.name);
             Ok(INTERRUPTED)
         }
-        Err(error) => Err(explain(error, args.timeout, &service, connection.pid)),
+        Err(error) => Err(explain(error, "reload", args.timeout, &service, connection.pid)),
     }
 }
 
@@ -94,46 +91,6 @@ fn wait(
             eprintln!("{line}");
         }
     })
-}
-
-/// A failure while waiting, and what it means for the rollout.
-fn explain(
-    error: ClientError,
-    timeout: Option<Span>,
-    service: &Service,
-    pid: Option<u32>,
-) -> Failure {
-    let name = &service.name;
-    match error {
-        ClientError::TimedOut => {
-            let waited = timeout.map(|timeout| format!(" within {timeout}")).unwrap_or_default();
-            let reason = format!(
-                "the reload of `{name}` did not end{waited}; it goes on, see `relevo status {name}`"
-            );
-            Failure::new(ExitCode::TimedOut, reason)
-        }
-        ClientError::Closed if service.is_gone(pid) => Failure::new(
-            ExitCode::Unreachable,
-            format!("the primary of `{name}` ended during the reload: the service runs no more"),
-        ),
-        ClientError::Closed => Failure::new(
-            ExitCode::Unreachable,
-            format!(
-                "{} closed the connection before the reload ended; the rollout may go on, see \
-                 `relevo status {name}`",
-                introduce(service)
-            ),
-        ),
-        ClientError::NoSocket
-        | ClientError::Connect { .. }
-        | ClientError::Interrupted
-        | ClientError::Version { .. }
-        | ClientError::HelloRefused(_)
-        | ClientError::Failed(_)
-        | ClientError::NotUnderstood(_)
-        | ClientError::TooLong(_)
-        | ClientError::Broken(_) => error.into_failure(service),
-    }
 }
 
 /// One line for one step; none for what is not known well enough to tell.

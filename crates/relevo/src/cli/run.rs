@@ -12,6 +12,7 @@ use relevo_config::{
 
 use super::{Failure, entry, error_text, options_with_value, text};
 use crate::primary::{self, Launch, Primary, Service, environment};
+use relevo_core::Spec;
 use relevo_sys::activation::{self, InheritedSocket};
 use relevo_sys::process::own_pid;
 
@@ -61,6 +62,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     drain_timeout: Option<Span>,
 
+    /// How long connections may wait while no worker is there; then the listeners close until one is
+    /// [default: 10s]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    hold: Option<Span>,
+
     /// How long a stop may take in all [default: 25s]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     shutdown_timeout: Option<Span>,
@@ -109,6 +115,7 @@ impl Args {
             backlog: self.backlog.unwrap_or(default.backlog),
             ready_timeout: self.ready_timeout.unwrap_or(default.ready_timeout),
             drain_timeout: self.drain_timeout.unwrap_or(default.drain_timeout),
+            hold: self.hold.unwrap_or(default.hold),
             shutdown_timeout: self.shutdown_timeout.unwrap_or(default.shutdown_timeout),
             stop_signal: self.stop_signal.unwrap_or(default.stop_signal),
             stop_timeout: self.stop_timeout.unwrap_or(default.stop_timeout),
@@ -149,7 +156,7 @@ pub(crate) fn run(args: Args) -> Result<u8, Failure> {
         options.workers.slots(cpu::workers_for(cpu_quota(), relevo_sys::proc::allowed_cpus()));
     let service = Service {
         name: name.as_str().to_owned(),
-        spec: options.spec(slots),
+        spec: Spec { synack_retries: synack_retries(), ..options.spec(slots) },
         backlog: u32::from(options.backlog.get()),
         weights_by_load: options.weights == WeightsWord::Load,
         stop_signal: relevo_sys::Signal::from_named_raw(options.stop_signal.number())
@@ -301,6 +308,12 @@ fn cpu_quota() -> Option<f64> {
         cpu::QuotaFiles::V1 { quota, period } => cpu::v1_quota(&read(&quota)?, &read(&period)?),
     });
     cpu::smallest(quotas)
+}
+
+/// How often the kernel repeats a SYN-ACK: tcp(7).
+fn synack_retries() -> u32 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_synack_retries");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(Spec::SYNACK_RETRIES)
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use relevo_wire::protocol::Verb;
 
 use super::Failure;
 use super::client::report::{finish, print};
+use super::client::waiting::INTERRUPTED;
 use super::client::{self, ClientError, Connection, Until, introduce};
-use super::reload::INTERRUPTED;
 use super::services::{self, Service};
 
 /// How long a primary that has said that its work is done may take to be gone.

@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use relevo_core::{
-    Answer, Event, Outcome, Progress, Refusal, RequestId, RolloutReport, Step, WorkerId,
+    Answer, Event, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale, ScaleOutcome,
+    ScaleReport, Step, WorkerId,
 };
 use relevo_sys::peer::peer_credentials;
 use relevo_sys::poll::{Interest, Poller};
 use relevo_sys::process::effective_uid;
 use relevo_wire::ExitCode;
 use relevo_wire::protocol::{
-    self, Failure, Hello, HelloReply, LineReader, Nothing, Reply, Request, Verb,
+    self, Count, Failure, Hello, HelloReply, LineReader, Nothing, Reply, Request, Verb,
 };
 use relevo_wire::status::Phase;
 
@@ -69,6 +70,8 @@ struct Client {
 struct Waiting {
     client: u32,
     id: u64,
+    /// What it asked for.
+    verb: Verb,
 }
 
 /// What a client wants that must be done elsewhere.
@@ -203,8 +206,9 @@ impl Control {
         let (phase, worker) = match progress.step {
             Step::Started(worker) => (Some(Phase::Starting), worker),
             Step::Ready(worker) => (Some(Phase::Draining), worker),
+            Step::Leaving(worker) => (Some(Phase::Draining), worker),
             // The last word about a slot: nothing goes on there any more.
-            Step::Replaced(worker) => (None, worker),
+            Step::Replaced(worker) | Step::Joined(worker) | Step::Left(worker) => (None, worker),
         };
         let line = Reply::progress(
             waiting.id,
@@ -225,18 +229,13 @@ impl Control {
         answer: &Answer,
         last_words: impl Fn(WorkerId) -> Vec<String>,
     ) {
-        let Some(Waiting { client, id }) = self.requests.remove(&request) else { return };
+        let Some(Waiting { client, id, verb }) = self.requests.remove(&request) else { return };
         let line = match answer {
             Answer::RolledOut(report) => rolled_out(id, report, last_words),
+            Answer::Scaled(report) => scaled(id, report, last_words),
             Answer::Stopped => Reply::ok(id, Nothing {}).to_line(),
             Answer::Refused(refusal) => {
-                let reason = match refusal {
-                    Refusal::Stopping => "reload refused: the service is stopping",
-                    Refusal::TooManyWaiting => {
-                        "reload refused: too many clients wait for a reload already; the one that comes next brings the newest code to all of them"
-                    }
-                };
-                Failure::new(ExitCode::Failed, reason).to_line(Some(id))
+                Failure::new(ExitCode::Failed, refused(verb, *refusal)).to_line(Some(id))
             }
         };
         self.send(client, &line);
@@ -302,18 +301,29 @@ impl Control {
                 Wish::Event(Event::ReloadRequested { request: None })
             }
             Verb::Reload { wait: true } => {
-                Wish::Event(Event::ReloadRequested { request: Some(self.remember(client, id)) })
+                let request = Some(self.remember(client, id, verb));
+                Wish::Event(Event::ReloadRequested { request })
+            }
+            // Who does not wait is told, too, if it cannot be.
+            Verb::Scale { to, wait } => {
+                let request = Some(self.remember(client, id, verb));
+                let scale = match to {
+                    Count::To(to) => Scale::To(to),
+                    Count::By(by) => Scale::By(by),
+                };
+                Wish::Event(Event::ScaleRequested { scale, wait, request })
             }
             Verb::Stop => {
-                Wish::Event(Event::StopRequested { request: Some(self.remember(client, id)) })
+                let request = Some(self.remember(client, id, verb));
+                Wish::Event(Event::StopRequested { request })
             }
         }
     }
 
-    fn remember(&mut self, client: u32, id: u64) -> RequestId {
+    fn remember(&mut self, client: u32, id: u64, verb: Verb) -> RequestId {
         let request = RequestId(self.next_request);
         self.next_request += 1;
-        self.requests.insert(request, Waiting { client, id });
+        self.requests.insert(request, Waiting { client, id, verb });
         request
     }
 
@@ -362,6 +372,30 @@ fn rolled_out(
         Outcome::Aborted => {
             Failure::new(ExitCode::Failed, log::rollout_ended(report)).to_line(Some(id))
         }
+    }
+}
+
+fn scaled(id: u64, report: &ScaleReport, last_words: impl Fn(WorkerId) -> Vec<String>) -> Vec<u8> {
+    let failed = || Failure::new(ExitCode::Failed, log::scale_ended(report));
+    match &report.outcome {
+        ScaleOutcome::Accepted | ScaleOutcome::Done => {
+            Reply::ok(id, status::of_scaling(report)).to_line()
+        }
+        ScaleOutcome::Failed { worker, .. } => {
+            Failure { detail: last_words(*worker), ..failed() }.to_line(Some(id))
+        }
+        ScaleOutcome::Superseded { .. } | ScaleOutcome::Aborted => failed().to_line(Some(id)),
+    }
+}
+
+fn refused(verb: Verb, refusal: Refusal) -> String {
+    let verb = verb.word();
+    match refusal {
+        Refusal::TooManyWaiting if verb == "reload" => "reload refused: too many clients wait for a reload already; the one that comes next brings the newest code to all of them".to_owned(),
+        Refusal::Stopping
+        | Refusal::TooManyWaiting
+        | Refusal::TooFewWorkers { .. }
+        | Refusal::TooManyWorkers { .. } => format!("{verb} refused: {}", log::refused(refusal)),
     }
 }
 

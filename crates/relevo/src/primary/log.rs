@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use relevo_core::{
-    DealerNotice, Disturbance, Exit, ExitHow, Failure, Left, ListenerId, Notice, Outcome,
-    RolloutReport, WorkerId,
+    DealerNotice, Disturbance, Exit, ExitHow, Failure, Left, ListenerId, Notice, Outcome, Refusal,
+    RolloutReport, ScaleOutcome, ScaleReport, Spec, WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -110,6 +110,14 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
             format!("reload: generation {generation} waits for workers of earlier reloads to end")
         }
         Notice::RolloutEnded(report) => rollout_ended(report),
+        Notice::Down { held } => format!(
+            "down: no worker was there to accept for {} (--hold); the listeners are closed until one is ready",
+            seconds(*held)
+        ),
+        Notice::Up { after } => format!("up again after {}", seconds(*after)),
+        Notice::Scaling { from, to } => format!("scale: from {from} to {}", workers(*to)),
+        Notice::ScaleEnded(report) => scale_ended(report),
+        Notice::NotScaled(refusal) => format!("not scaled: {}", refused(*refusal)),
         Notice::Stopping => "stopping".to_owned(),
         Notice::LeftBehind { workers } => {
             let all: Vec<String> = workers.iter().map(&who).collect();
@@ -149,6 +157,54 @@ pub(crate) fn rollout_ended(report: &RolloutReport) -> String {
     }
 }
 
+/// How a scaling went, in one sentence.
+pub(crate) fn scale_ended(report: &ScaleReport) -> String {
+    let (to, after) = (report.to, seconds(report.duration));
+    match &report.outcome {
+        ScaleOutcome::Accepted => format!("scale to {to} begins"),
+        ScaleOutcome::Done => {
+            let cut = if report.cut.work() > 0 {
+                format!("; ended unfinished: {}", work_left(&report.cut))
+            } else {
+                String::new()
+            };
+            format!("scale done: {} in {after}{cut}", workers(to))
+        }
+        ScaleOutcome::Failed { worker, failure } => format!(
+            "scale to {to} failed: worker {worker} {}; {} of {to} are ready, and the others are tried again",
+            failed(failure),
+            report.ready
+        ),
+        ScaleOutcome::Superseded { by } => {
+            format!("scale to {to} given up: by now {} wanted", are(*by))
+        }
+        ScaleOutcome::Aborted => format!("scale to {to} given up: the service is stopping"),
+    }
+}
+
+/// Why a wish is not fulfilled, as the end of a sentence.
+pub(crate) fn refused(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Stopping => "the service is stopping".to_owned(),
+        Refusal::TooManyWaiting => "too many clients wait already".to_owned(),
+        Refusal::TooFewWorkers { wanted } => format!(
+            "{} wanted now, and one is the least; to end the service, use `relevo stop`",
+            are(wanted)
+        ),
+        Refusal::TooManyWorkers { wanted } => {
+            format!("{} wanted now, and {} are the most", are(wanted), Spec::MAX_SLOTS)
+        }
+    }
+}
+
+fn workers(count: u32) -> String {
+    format!("{count} worker{}", if count == 1 { "" } else { "s" })
+}
+
+fn are(count: u32) -> String {
+    format!("{} {}", workers(count), if count == 1 { "is" } else { "are" })
+}
+
 /// What happened to a worker, as the end of a sentence that begins with its name.
 pub(crate) fn failed(failure: &Failure) -> String {
     match failure {
@@ -167,6 +223,9 @@ pub(crate) fn failed(failure: &Failure) -> String {
         }
         Failure::AskedToLeave => "left by its own wish".to_owned(),
         Failure::ChannelLost => "closed its channel to Relevo and went on running".to_owned(),
+        Failure::HeldTooLong => {
+            "had a socket and did not listen on it until --hold was spent".to_owned()
+        }
         Failure::Misbehaved { reason } => format!("was ended: {reason}"),
     }
 }

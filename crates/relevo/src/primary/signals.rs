@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 
-use relevo_core::Event;
+use relevo_core::{Event, Scale};
 use relevo_sys::signals::{self, Signals};
 use relevo_sys::{Errno, Signal};
 
@@ -74,13 +74,13 @@ impl SignalSource {
         } else if signal == Signal::USR1 {
             Wish::Say("SIGUSR1: there are no log files to reopen; nothing done")
         } else if signal == Signal::TTIN {
-            Wish::Say(
-                "SIGTTIN: the number of workers cannot be changed while running; nothing done",
-            )
+            scale(1)
         } else {
-            Wish::Say(
-                "SIGTTOU: the number of workers cannot be changed while running; nothing done",
-            )
+            scale(-1)
         }
     }
+}
+
+fn scale(by: i32) -> Wish {
+    Wish::Event(Event::ScaleRequested { scale: Scale::By(by), wait: false, request: None })
 }

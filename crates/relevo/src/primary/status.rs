@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use relevo_core::{
     Balance, ExitHow, Generation, Kind, Left, Outcome, RolloutPhase, RolloutReport, RolloutView,
-    ServiceState, Slot, SlotView, SlotWord, View, WorkerId, WorkerView, WorkerWord,
+    ScaleReport, ServiceState, Slot, SlotView, SlotWord, View, WorkerId, WorkerView, WorkerWord,
 };
 use relevo_sys::{Pid, proc};
 use relevo_wire::status as wire;
@@ -50,7 +50,7 @@ pub(crate) fn status(view: &View<'_>, around: &Surroundings<'_>) -> relevo_wire:
 
 /// The state of the service in a few words.
 pub(crate) fn summary(view: &View<'_>) -> String {
-    let of = view.slots().len();
+    let of = view.wanted_slots();
     let ready = view.ready_slots();
     let generation = view.generation();
     match reason(view) {
@@ -65,13 +65,23 @@ fn state(state: ServiceState) -> wire::ServiceState {
         ServiceState::Running => wire::ServiceState::Running,
         ServiceState::Reloading => wire::ServiceState::Reloading,
         ServiceState::Degraded => wire::ServiceState::Degraded,
+        ServiceState::Down => wire::ServiceState::Down,
         ServiceState::Stopping => wire::ServiceState::Stopping,
     }
 }
 
 fn reason(view: &View<'_>) -> Option<String> {
-    if view.state() != ServiceState::Degraded {
-        return None;
+    match view.state() {
+        ServiceState::Degraded => {}
+        ServiceState::Down => {
+            return Some(
+                "no worker is ready, and the listeners are closed until one is".to_owned(),
+            );
+        }
+        ServiceState::Starting
+        | ServiceState::Running
+        | ServiceState::Reloading
+        | ServiceState::Stopping => return None,
     }
     if let Some(report) = view.failed_rollout() {
         return Some(log::rollout_ended(report));
@@ -79,7 +89,7 @@ fn reason(view: &View<'_>) -> Option<String> {
     let vacant: Vec<String> = view
         .slots()
         .iter()
-        .filter(|slot| slot.word != SlotWord::Ready)
+        .filter(|slot| matches!(slot.word, SlotWord::Vacant | SlotWord::BackingOff))
         .map(|slot| slot.slot.to_string())
         .collect();
     Some(format!("no ready worker in slot {}", vacant.join(", ")))
@@ -98,7 +108,8 @@ fn slot(view: SlotView, around: &Surroundings<'_>) -> wire::Slot {
         state: match view.word {
             SlotWord::Ready if around.is_blocked(view.slot) => wire::SlotState::Hung,
             SlotWord::Ready => wire::SlotState::Ready,
-            SlotWord::Vacant => wire::SlotState::Vacant,
+            // The last of its workers is on its way out.
+            SlotWord::Vacant | SlotWord::Leaving => wire::SlotState::Vacant,
             SlotWord::BackingOff => wire::SlotState::BackingOff,
         },
         restarts: view.restarts,
@@ -176,6 +187,17 @@ fn covering(listener: &relevo_core::ListenerView, around: &Surroundings<'_>) -> 
 /// A rollout that is over.
 pub(crate) fn of_report(report: &RolloutReport) -> wire::Rollout {
     rollout(&RolloutView::from(report))
+}
+
+/// A scaling that is over.
+pub(crate) fn of_scaling(report: &ScaleReport) -> wire::Scaling {
+    wire::Scaling {
+        from: report.from,
+        to: report.to,
+        ready: Some(report.ready),
+        duration_ms: Some(milliseconds(report.duration)),
+        cut: cut(&report.cut),
+    }
 }
 
 /// A rollout, in progress or over.

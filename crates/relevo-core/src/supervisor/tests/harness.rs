@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::{
     Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Notice,
-    Outcome, QueryId, RequestId, Seat, Spec, Step, Supervisor, Time, Wish, WorkerId,
+    Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Time, Wish,
+    WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -24,6 +25,8 @@ pub(super) fn spec(slots: u32) -> Spec {
         shutdown_timeout: secs(20),
         stop_timeout: secs(5),
         keep_trying: false,
+        hold: secs(3600 * 24),
+        synack_retries: 5,
     }
 }
 
@@ -174,6 +177,11 @@ impl Service {
         self.happens(Event::ReloadRequested { request: request.into().map(RequestId) })
     }
 
+    pub(super) fn scale(&mut self, scale: Scale, request: impl Into<Option<u64>>) -> Vec<Action> {
+        let request = request.into().map(RequestId);
+        self.happens(Event::ScaleRequested { scale, wait: true, request })
+    }
+
     pub(super) fn stop(&mut self, request: impl Into<Option<u64>>) -> Vec<Action> {
         self.happens(Event::StopRequested { request: request.into().map(RequestId) })
     }
@@ -235,6 +243,9 @@ fn line(action: &Action) -> Option<String> {
                 Step::Started(worker) => format!("started {worker}"),
                 Step::Ready(worker) => format!("ready {worker}"),
                 Step::Replaced(worker) => format!("replaced by {worker}"),
+                Step::Joined(worker) => format!("joined {worker}"),
+                Step::Leaving(worker) => format!("leaving {worker}"),
+                Step::Left(worker) => format!("left {worker}"),
             };
             format!("progress to {request}: slot {} of {}, {step}", progress.slot, progress.of)
         }
@@ -259,6 +270,17 @@ fn answered(answer: &Answer) -> String {
                     format!("generation {new} aborted, {replaced} of {of}, {serves} serves")
                 }
             }
+        }
+        Answer::Scaled(report) => {
+            let (from, to, ready) = (report.from, report.to, report.ready);
+            let how = match &report.outcome {
+                ScaleOutcome::Accepted => "accepted".to_owned(),
+                ScaleOutcome::Done => "done".to_owned(),
+                ScaleOutcome::Failed { worker, .. } => format!("failed by {worker}"),
+                ScaleOutcome::Superseded { by } => format!("superseded by {by}"),
+                ScaleOutcome::Aborted => "aborted".to_owned(),
+            };
+            format!("scaling {from} to {to} {how}, {ready} ready")
         }
         Answer::Stopped => "stopped".to_owned(),
         Answer::Refused(refusal) => format!("refused, {refusal:?}"),

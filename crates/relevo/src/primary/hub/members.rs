@@ -86,7 +86,12 @@ impl Hub {
     }
 
     pub(super) fn close_member(&mut self, member: Member) {
-        self.deal(DealerEvent::Closed { member });
+        let mut others = self.members.keys().filter(|other| **other != member);
+        self.deal(if others.any(|other| other.listener == member.listener) {
+            DealerEvent::Retired { member }
+        } else {
+            DealerEvent::Closed { member }
+        });
         if let Some(socket) = self.members.remove(&member) {
             if socket.is_known_to_poller {
                 // A duplicate may live on in a worker, so closing ours alone would not do.

@@ -1,0 +1,25 @@
+//! Another number of workers while the service runs.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod signals;
+mod sockets;
+mod under_load;
+
+use serde_json::Value;
+use support::service::Service;
+
+/// Changes the number of workers and waits for it; fails the test if that is refused.
+pub(crate) fn scale(service: &Service, to: &str) -> Value {
+    let output = service.ask("scale", &[to, "--json"]);
+    assert!(output.status.success(), "scale failed: {output:?}\n{}", service.log());
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// The slots that are shown, by number.
+pub(crate) fn slots(status: &Value) -> Vec<u64> {
+    let slots = status["slots"].as_array().expect("slots");
+    slots.iter().map(|slot| slot["slot"].as_u64().expect("a number")).collect()
+}
