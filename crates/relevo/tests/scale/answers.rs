@@ -103,7 +103,7 @@ fn it_waits_for_the_work_of_those_that_leave() {
     let long: Vec<_> = (0..2).map(|_| slow_response(port, 1500)).collect();
     let mut down = service.command(&["scale", &service.name, "1"]).spawn().expect("relevo runs");
     let status = service
-        .wait_for_status("a slot that leaves", |status| status["slots"][1]["state"] == "leaving");
+        .wait_for_status("a slot that leaves", |status| status["slots"][1]["state"] == "vacant");
     assert_eq!(status["slots"][1]["workers"][0]["state"], "draining", "{status}");
     assert!(down.try_wait().expect("our child").is_none());
     for request in long {

@@ -1,7 +1,10 @@
 //! Sockets: when they open and close, who accepts from them, and who is dealt connections.
 
-use super::harness::{Service, check, code, common, notices, seat, secs, spec, tcp};
-use crate::{Balance, Event, Kind, Notice, QueryId, Slot, Spec, Wish, WorkerId};
+use super::harness::{Service, check, code, common, notices, opened_by, seat, secs, spec, tcp};
+use crate::{
+    Balance, Event, Kind, ListenerId, Member, Notice, QueryId, Scale, Seat, Slot, Spec, Wish,
+    WorkerId,
+};
 
 fn round_robin(slots: u32) -> Spec {
     Spec { balance: Balance::RoundRobin, ..spec(slots) }
@@ -208,4 +211,38 @@ fn a_worker_without_a_channel_is_neither_answered_nor_refused() {
     let _covering = s.channel_ends(1);
     check(&s.opens(seat(2, 0)), "close 2/0");
     check(&s.open_fails(seat(3, 0), 13), "");
+}
+
+fn auto(slots: u32) -> Spec {
+    Spec { balance: Balance::Auto, ..spec(slots) }
+}
+
+fn front() -> Member {
+    Member { listener: ListenerId(1), seat: Seat::Front }
+}
+
+#[test]
+fn under_auto_a_group_has_a_front_from_its_first_socket_on() {
+    let mut s = Service::started(auto(2));
+    let _open = s.asks(1, tcp(3000));
+    let actions = s.opens(seat(1, 0));
+    assert!(actions.iter().any(|action| opened_by(action) == Some(front())), "{actions:?}");
+    check(&s.opens(front()), "accept 1/front");
+}
+
+#[test]
+fn a_slot_alone_needs_no_front_until_there_are_two() {
+    let mut s = Service::running(auto(1));
+    assert_eq!(s.supervisor.view().listeners()[0].seats, [seat(1, 0).seat]);
+    let actions = s.scale(Scale::To(2), None);
+    assert!(actions.iter().any(|action| opened_by(action) == Some(front())), "{actions:?}");
+}
+
+#[test]
+fn a_front_that_cannot_be_had_is_not_tried_again_and_again() {
+    let mut s = Service::started(auto(2));
+    let _open = s.asks(1, tcp(3000));
+    let _front = s.opens(seat(1, 0));
+    let actions = s.open_fails(front(), 24);
+    assert!(!actions.iter().any(|action| opened_by(action).is_some()), "{actions:?}");
 }
