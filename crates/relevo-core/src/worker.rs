@@ -156,9 +156,13 @@ impl Worker {
         !self.stopped_accepting && self.doors.values().any(|door| !matches!(door, Door::Asked(_)))
     }
 
-    /// Whether it has been given, and may come to listen on, what it asked for.
-    pub(crate) fn hopes_for(&self, listener: ListenerId) -> bool {
-        self.hears_answers() && self.doors.contains_key(&listener)
+    /// Whether it has this listener's socket, or will be given it.
+    pub(crate) fn needs(&self, listener: ListenerId) -> bool {
+        match self.doors.get(&listener) {
+            Some(Door::Asked(_)) => self.hears_answers(),
+            Some(Door::Answered | Door::Listening) => !self.stopped_accepting,
+            None => false,
+        }
     }
 
     /// Whether connections of this listener may be dealt to it.

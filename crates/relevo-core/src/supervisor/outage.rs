@@ -53,7 +53,7 @@ impl Supervisor {
         match self.outage {
             Some(Outage::Holding { until }) if until <= self.now => self.go_down(),
             Some(Outage::Down { since }) if self.somebody_is_ready() => self.come_up(since),
-            Some(Outage::Down { .. }) if !accepted => self.give_up_hopeless_listeners(),
+            Some(Outage::Down { .. }) if !accepted => self.give_up_unneeded_listeners(),
             Some(Outage::Holding { .. } | Outage::Down { .. }) | None => {}
         }
     }
@@ -98,12 +98,13 @@ impl Supervisor {
         }
     }
 
-    /// While the service is down, a socket is there for a worker that may come to listen on it.
-    fn give_up_hopeless_listeners(&mut self) {
-        let hopeful = |id: ListenerId| self.workers.values().any(|worker| worker.hopes_for(id));
-        let hopeless: Vec<ListenerId> =
-            self.listeners.keys().copied().filter(|id| !hopeful(*id)).collect();
-        for id in hopeless {
+    /// While the service is down, a socket is there for a worker that may come to listen on it, and
+    /// closes when that has gone.
+    fn give_up_unneeded_listeners(&mut self) {
+        let needed = |id: ListenerId| self.workers.values().any(|worker| worker.needs(id));
+        let unneeded: Vec<ListenerId> =
+            self.listeners.keys().copied().filter(|id| !needed(*id)).collect();
+        for id in unneeded {
             self.give_up_listener(id);
         }
     }

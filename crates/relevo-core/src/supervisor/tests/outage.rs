@@ -93,6 +93,17 @@ fn one_that_dies_before_it_is_ready_leaves_no_listener_behind() {
 }
 
 #[test]
+fn one_that_is_not_ready_in_time_keeps_its_socket_until_it_has_let_go() {
+    let mut s = crashed();
+    let _closed = s.after(secs(10));
+    check(&s.asks(2, tcp(3000)), "open 1/0");
+    let _answered = s.opens(seat(1, 0));
+    check(&s.after(secs(20)), "inspect 2");
+    check(&s.after(secs(1)), "disconnect 2");
+    check(&s.closes(2, 1), "close 1/0");
+}
+
+#[test]
 fn each_outage_has_a_clock_of_its_own() {
     let mut s = crashed();
     let _closed = s.after(secs(10));
