@@ -372,8 +372,8 @@ let watchingConnections = false; // from the beginning of the drain or the count
 function watchConnections() {
   if (watchingConnections) return;
   watchingConnections = true;
-  subscribe('net.server.socket', ({ socket }) => onAccepted(socket));
-  for (const server of servers.live()) quietly(() => watchConnectionsOf(server));
+  if (publishesSockets()) subscribe('net.server.socket', ({ socket }) => onAccepted(socket));
+  else for (const server of servers.live()) quietly(() => watchConnectionsOf(server));
 }
 
 function onAccepted(socket) {
@@ -381,10 +381,15 @@ function onAccepted(socket) {
   if (counting) countAccepted(socket);
 }
 
-/** The channel came in the course of 18; on releases that lack it, a listener does, though the app can see it. */
-function watchConnectionsOf(server) {
+/** The channel came in the course of 18; on releases that may lack it, a listener does, though the app can see it. */
+function publishesSockets() {
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > 18 || minor >= 13 || connectionsWatched.has(server)) return;
+  return major > 18 || minor >= 13;
+}
+
+// Never both: some of those releases publish as well, and a connection would be counted twice.
+function watchConnectionsOf(server) {
+  if (publishesSockets() || connectionsWatched.has(server)) return;
   connectionsWatched.add(server);
   server.on('connection', (socket) => quietly(() => onAccepted(socket)));
 }
