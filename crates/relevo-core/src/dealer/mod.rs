@@ -137,25 +137,18 @@ impl Dealer {
 
     /// When a worker that connections wait for counts as blocked, so that others get them.
     fn next_blocked(&self) -> Option<Time> {
-        let waiting = |listener: ListenerId| {
-            let of_it = |connection| {
-                self.held.get(connection).is_some_and(|held: &Held| held.listener == listener)
-            };
-            let unwatched = self
-                .members
-                .iter()
-                .any(|(member, watched)| member.listener == listener && *watched != Watched::Yes);
-            unwatched || self.waiting.iter().any(of_it)
-        };
-        let listeners: BTreeSet<ListenerId> =
-            self.workers.values().flat_map(|hand| hand.listeners.iter().copied()).collect();
-        listeners
-            .into_iter()
-            .filter(|listener| waiting(*listener))
-            .filter_map(|listener| {
-                Circle::of(&self.workers, listener, None, self.now).next_blocked()
-            })
-            .min()
+        let unwatched = self.members.iter().filter(|(_, watched)| **watched != Watched::Yes);
+        let unwatched = unwatched.map(|(member, _)| member.listener);
+        let waiting = self.waiting.iter().filter_map(|connection| self.held.get(connection));
+        let mut listeners: Vec<_> = unwatched.chain(waiting.map(|held| held.listener)).collect();
+        listeners.dedup();
+        let circles = listeners.into_iter().map(|listener| self.circle(listener));
+        circles.filter_map(|circle| circle.next_blocked()).min()
+    }
+
+    fn circle(&self, listener: ListenerId) -> Circle<'_> {
+        let last = self.turn.get(&listener).copied();
+        Circle::of(&self.workers, listener, last, self.now)
     }
 
     /// How the connections of reuseport groups are dealt.
@@ -407,8 +400,7 @@ impl Dealer {
     }
 
     fn next_worker(&self, listener: ListenerId) -> Option<WorkerId> {
-        let last = self.turn.get(&listener).copied();
-        Circle::of(&self.workers, listener, last, self.now).next(self.choice)
+        self.circle(listener).next(self.choice)
     }
 
     /// Whether a connection accepted now could be dealt at once.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::{TryRecvError, TrySendError};
 use std::time::Duration;
 
-use relevo_core::{Dealer, DealerEvent, ListenerId};
+use relevo_core::{Dealer, DealerEvent, ListenerId, Time};
 use relevo_sys::Errno;
 use relevo_sys::poll::{Interest, Poller, Ready};
 
@@ -61,11 +61,11 @@ impl Hub {
         let mut ready = Vec::new();
         let mut goes_on = true;
         while goes_on {
-            self.wait(&mut ready);
+            let due = self.wait(&mut ready);
             for one in ready.drain(..) {
                 goes_on &= self.on_ready(one);
             }
-            if self.dealer.deadline().is_some_and(|at| at <= self.now) {
+            if due.is_some_and(|at| at <= self.now) {
                 self.deal(DealerEvent::Tick);
             }
             self.flush();
@@ -76,11 +76,13 @@ impl Hub {
         }
     }
 
-    fn wait(&mut self, ready: &mut Vec<Ready>) {
+    /// Until something is ready, or the dealer's deadline, which it returns.
+    fn wait(&mut self, ready: &mut Vec<Ready>) -> Option<Time> {
         if self.dealer.has_time() {
             std::thread::sleep(REST);
         }
-        let dealing = self.dealer.deadline().map(|at| at.since(self.clock.now()));
+        let due = self.dealer.deadline();
+        let dealing = due.map(|at| at.since(self.clock.now()));
         let reporting = (!self.unreported.is_empty()).then_some(REPORT_AGAIN);
         let timeout = [dealing, reporting].into_iter().flatten().min();
         if let Err(errno) = self.poller.wait(timeout, ready) {
@@ -89,6 +91,7 @@ impl Hub {
             std::thread::sleep(Duration::from_millis(100));
         }
         self.now = self.clock.now();
+        due
     }
 
     /// `false`: the primary ends.
