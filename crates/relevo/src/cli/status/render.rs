@@ -163,8 +163,9 @@ fn last_exit(exit: &LastExit) -> String {
     format!("{how}{memory}, {} ago", age(exit.ago_ms))
 }
 
-fn listeners(listeners: &[Listener]) -> Table<5> {
-    let mut table = Table::new(["ADDRESS", "KIND", "BALANCE", "DEALING", "COVERING"]);
+fn listeners(listeners: &[Listener]) -> Table<6> {
+    let mut table =
+        Table::new(["ADDRESS", "KIND", "BALANCE", "DEALING", "WEIGHTS", "COVERING"]);
     for listener in listeners {
         let covering = match listener.covering.as_slice() {
             [] => Cell::plain("no slot"),
@@ -179,10 +180,25 @@ fn listeners(listeners: &[Listener]) -> Table<5> {
             Cell::plain(listener.kind),
             Cell::plain(&listener.balance),
             Cell::known(listener.dealing),
+            weights(listener.weights.as_deref()),
             covering,
         ]);
     }
     table
+}
+
+/// The slots' shares in percent; in one word where they are all the same, as they mostly are.
+fn weights(weights: Option<&[u32]>) -> Cell {
+    match weights {
+        None => Cell::plain("-"),
+        Some([first, rest @ ..]) if rest.iter().all(|weight| weight == first) => {
+            Cell::plain("even")
+        }
+        Some(weights) => {
+            let all: Vec<String> = weights.iter().map(ToString::to_string).collect();
+            Cell::plain(all.join(" "))
+        }
+    }
 }
 
 fn rollout(rollout: &Rollout, colour: bool) -> String {

@@ -74,7 +74,7 @@ fn a_service_that_runs() {
         kind: ListenerKind::Tcp,
         balance: "kernel".to_owned(),
         dealing: Some(Dealing::Kernel),
-        weights: None,
+        weights: Some(vec![50, 50]),
         queued: None,
         covering: Vec::new(),
     }];
@@ -88,8 +88,8 @@ SLOT  STATE  WORKER  PID   GENERATION  STATE  UPTIME  MEMORY    CPU   RESTARTS  
 0     ready  7       4307  3           ready  2m 5s   49.0 MiB  2.1%  0         -
 1     ready  10      4310  3           ready  2m 5s   49.0 MiB  2.1%  0         -
 
-ADDRESS       KIND  BALANCE  DEALING  COVERING
-0.0.0.0:3000  tcp   kernel   kernel   no slot
+ADDRESS       KIND  BALANCE  DEALING  WEIGHTS  COVERING
+0.0.0.0:3000  tcp   kernel   kernel   even     no slot
 
 rollout to generation 3 succeeded on 2 slots in 812 ms
 ",
@@ -126,7 +126,7 @@ fn a_service_in_the_middle_of_much() {
             kind: ListenerKind::Tcp,
             balance: "round-robin".to_owned(),
             dealing: Some(Dealing::Primary),
-            weights: None,
+            weights: Some(vec![100, 0]),
             queued: None,
             covering: vec![1],
         },
@@ -150,9 +150,9 @@ SLOT  STATE        WORKER  PID   GENERATION  STATE     UPTIME  MEMORY    CPU   R
 1     backing_off  -       -     -           -         -       -         -     17        \
 SIGKILL, out of memory, 9s ago; next try in 2.4 s
 
-ADDRESS    KIND  BALANCE      DEALING  COVERING
-@web       unix  round-robin  -        slots 0, 1
-[::]:3000  tcp   round-robin  primary  slot 1
+ADDRESS    KIND  BALANCE      DEALING  WEIGHTS  COVERING
+@web       unix  round-robin  -        -        slots 0, 1
+[::]:3000  tcp   round-robin  primary  100 0    slot 1
 
 rollout to generation 4 in progress, slot 0 (1 of 2), draining, 3.2 s so far; cut: 1 request, \
 2 WebSockets
