@@ -38,6 +38,11 @@ impl Blocked {
         self.slots.keys().copied()
     }
 
+    /// Whether connections waited in some queue when it was looked at last.
+    pub(super) fn some_wait(&self) -> bool {
+        self.before.values().any(|(waiting, _)| *waiting > 0)
+    }
+
     /// Takes note of what was seen; returns the workers that are blocked from now on.
     ///
     /// A queue that has not become shorter while its worker said nothing is stuck. That is the

@@ -49,7 +49,7 @@ pub(super) struct Group {
     stale: bool,
     looked_at: Time,
     checked_at: Time,
-    /// Something happened since the last check.
+    /// Something happened since the last look.
     eventful: bool,
     /// When people were told of what; they are not told of the same over and over.
     told: BTreeMap<Topic, Time>,
@@ -249,7 +249,8 @@ impl Group {
         [review, self.next_look(workers)].into_iter().flatten().min()
     }
 
-    /// Queues matter while somebody has connections and the kernel deals, or did so recently.
+    /// Queues matter while the kernel deals, or did so recently, and something goes on: somebody has
+    /// connections, or had some since the last look, or some waited then.
     fn next_look(&self, workers: &BTreeMap<WorkerId, Hand>) -> Option<Time> {
         let at = self.looked_at + LOOK_EVERY;
         let matters = self.kernel_deals() || at <= self.look_until;
@@ -259,8 +260,9 @@ impl Group {
                 load.is_some_and(|load| load.connections > 0)
             })
         };
+        let goes_on = || self.eventful || self.blocked.some_wait() || open();
         // Nobody is to blame where there is nobody to compare with.
-        (matters && self.serving.len() > 1 && open()).then_some(at)
+        (matters && self.serving.len() > 1 && goes_on()).then_some(at)
     }
 
     /// How many connections the agents counted last.

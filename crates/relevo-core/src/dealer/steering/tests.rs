@@ -295,17 +295,37 @@ fn a_blocked_worker_gets_one_and_no_more() {
 }
 
 #[test]
-fn queues_are_looked_at_while_the_kernel_deals_and_somebody_has_connections() {
+fn queues_are_looked_at_while_the_kernel_deals_and_something_goes_on() {
     let mut table = Table::settled(Balance::Kernel);
+    let look = [DealerAction::Look { listener: LISTENER, strangers: false }];
+    assert_eq!(table.after(100), look, "workers have begun to count");
+    let _ = table.looked([0, 0], [0, 0], 0);
     assert_eq!(table.dealer.deadline(), None);
     table.now = table.now + Duration::from_millis(50);
     let _ = table.load(1, 1, 1, None);
     let at = table.dealer.deadline().unwrap();
-    assert_eq!(at.since_origin(), Duration::from_millis(100));
-    let look = table.after(50);
-    assert_eq!(look, [DealerAction::Look { listener: LISTENER, strangers: false }]);
+    assert_eq!(at.since_origin(), Duration::from_millis(200));
+    assert_eq!(table.after(50), look);
+    let _ = table.looked([0, 0], [150, 0], 0);
+    assert_eq!(table.after(100), look, "somebody has a connection");
+    let _ = table.looked([0, 0], [150, 0], 0);
     let _ = table.load(1, 0, 0, None);
+    assert_eq!(table.after(100), look, "somebody had one");
+    let _ = table.looked([0, 0], [300, 0], 0);
     assert_eq!(table.dealer.deadline(), None);
+}
+
+/// Connections may all be so short that nobody has one whenever it is looked.
+#[test]
+fn a_worker_that_stands_still_is_found_by_what_waits_for_it() {
+    let mut table = Table::settled(Balance::Kernel);
+    let _ = table.load(2, 0, 10, None);
+    assert_eq!(table.after(100).len(), 1, "a look");
+    let _ = table.looked([3, 0], [0, 10], 0);
+    assert_eq!(table.after(100).len(), 1, "another, as something waits");
+    let found = notices(&table.looked([3, 0], [0, 10], 0));
+    let blocked = DealerNotice::Blocked { worker: WorkerId(1), slot: Slot(0) };
+    assert_eq!(found, [blocked]);
 }
 
 #[test]
