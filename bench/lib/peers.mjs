@@ -4,7 +4,10 @@
 //   ports                    where it serves; bare node has one for each process
 //   primaries(), workers()   pids at this moment; bare node has no primary
 //   reload()                 resolves to true if the peer says that it worked; absent where there is no such thing
+//   status(), scale(n)       Relevo's alone
 //   stop()
+//
+// What it is started with can be given as a shape: { workers, app, env, stdout }, each with the usual where left out.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import net from 'node:net';
@@ -18,17 +21,18 @@ import { executable, family } from './proc.mjs';
 export const workers = 2;
 
 const bench = fileURLToPath(new URL('..', import.meta.url));
-const app = path.join(bench, 'app.cjs');
+const usual = { workers, app: 'app.cjs', env: {}, stdout: 'pipe' };
 const pm2Script = path.join(bench, 'node_modules', 'pm2', 'bin', 'pm2');
 const reloadTimeoutMs = 60_000;
 
 export const peers = {
   'bare': startBare,
-  'cluster': (tools) => startCluster(tools, 'rr'),
-  'cluster-none': (tools) => startCluster(tools, 'none'),
+  'cluster': (tools, shape) => startCluster(tools, shape, 'rr'),
+  'cluster-none': (tools, shape) => startCluster(tools, shape, 'none'),
   'pm2': startPm2,
-  'relevo-kernel': (tools) => startRelevo(tools, 'kernel'),
-  'relevo-round-robin': (tools) => startRelevo(tools, 'round-robin'),
+  'relevo-auto': (tools, shape) => startRelevo(tools, shape, 'auto'),
+  'relevo-kernel': (tools, shape) => startRelevo(tools, shape, 'kernel'),
+  'relevo-round-robin': (tools, shape) => startRelevo(tools, shape, 'round-robin'),
 };
 
 export const titles = {
@@ -36,6 +40,7 @@ export const titles = {
   'cluster': 'cluster, round robin',
   'cluster-none': 'cluster, SCHED_NONE',
   'pm2': 'PM2',
+  'relevo-auto': 'relevo --balance auto',
   'relevo-kernel': 'relevo --balance kernel',
   'relevo-round-robin': 'relevo --balance round-robin',
 };
@@ -56,10 +61,10 @@ export async function version(name, tools) {
 }
 
 // Starts a peer and waits until each of its workers has answered a request.
-export async function start(name, tools) {
-  const peer = await launch(name, tools);
+export async function start(name, tools, shape) {
+  const peer = await launch(name, tools, shape);
   try {
-    await everyWorkerAnswers(peer);
+    await everyWorkerAnswers(peer, shape?.workers ?? workers);
   } catch (error) {
     const words = peer.output().trim().split('\n').slice(-5).join('\n');
     await peer.stop();
@@ -69,13 +74,15 @@ export async function start(name, tools) {
 }
 
 // Starts a peer and returns at once.
-export function launch(name, tools) {
-  return peers[name](tools);
+export function launch(name, tools, shape) {
+  const { app, env, ...rest } = { ...usual, ...shape };
+  return peers[name](tools, { ...rest, app: path.join(bench, app), env: { ...process.env, ...env } });
 }
 
-async function startBare({ node }) {
-  const ports = [await freePort(), await freePort()];
-  const children = ports.map((port) => supervise(node, [app], { ...process.env, PORT: port }));
+async function startBare({ node }, { workers, app, env, stdout }) {
+  const ports = [];
+  while (ports.length < workers) ports.push(await freePort());
+  const children = ports.map((port) => supervise(node, [app], { ...env, PORT: port }, stdout));
   return {
     ports,
     primaries: () => [],
@@ -85,9 +92,9 @@ async function startBare({ node }) {
   };
 }
 
-async function startCluster({ node }, policy) {
+async function startCluster({ node }, { workers, app, env, stdout }, policy) {
   const port = await freePort();
-  const child = supervise(node, [path.join(bench, 'cluster-primary.cjs')], { ...process.env, PORT: port, APP: app, WORKERS: workers, POLICY: policy });
+  const child = supervise(node, [path.join(bench, 'cluster-primary.cjs')], { ...env, PORT: port, APP: app, WORKERS: workers, POLICY: policy }, stdout);
   return {
     ports: [port],
     primaries: () => [child.pid],
@@ -102,11 +109,11 @@ async function startCluster({ node }, policy) {
   };
 }
 
-async function startPm2({ node }) {
+async function startPm2({ node }, { workers, app, env: given }) {
   const port = await freePort();
   const { directory: home, remove } = temporaryDirectory('relevo-bench-pm2-');
   const env = {
-    ...process.env,
+    ...given,
     PORT: port,
     PM2_HOME: home,
     PM2_DISABLE_VERSION_CHECK: 'true',
@@ -139,17 +146,17 @@ async function startPm2({ node }) {
   };
 }
 
-async function startRelevo({ node, relevo }, balance) {
+async function startRelevo({ node, relevo }, { workers, app, env: given, stdout }, balance) {
   const port = await freePort();
   const { directory: runtime, remove } = temporaryDirectory('relevo-bench-');
   const name = `bench-${port}`;
   const env = {
-    ...process.env,
+    ...given,
     PORT: port,
     RELEVO_RUNTIME_DIR: runtime,
     PATH: `${path.dirname(node)}${path.delimiter}${process.env.PATH}`,
   };
-  const child = supervise(relevo, ['run', '--name', name, '--workers', String(workers), '--balance', balance, app], env);
+  const child = supervise(relevo, ['run', '--name', name, '--workers', String(workers), '--balance', balance, app], env, stdout);
   const mine = (pid) => executable(pid) === path.basename(relevo);
   return {
     ports: [port],
@@ -158,6 +165,9 @@ async function startRelevo({ node, relevo }, balance) {
     workers: () => family(child.pid).filter((pid) => !mine(pid)),
     output: child.output,
     reload: async () => (await run(relevo, ['reload', name], { env, timeoutMs: reloadTimeoutMs })).code === 0,
+    status: async () => JSON.parse((await run(relevo, ['status', name, '--json'], { env, timeoutMs: 5000 })).stdout),
+    // Accepted, or not; it does not wait for the end.
+    scale: async (to) => (await run(relevo, ['scale', name, String(to), '--no-wait'], { env, timeoutMs: 5000 })).code === 0,
     stop: async () => {
       await child.end();
       remove();
@@ -166,20 +176,20 @@ async function startRelevo({ node, relevo }, balance) {
 }
 
 // A child whose last output is kept for error messages.
-function supervise(command, args, env) {
+function supervise(command, args, env, stdout) {
   // In a session of its own, as under a service manager: the kernel shares CPUs out by session (sched(7), autogroup),
   // and who shared one with the load would be scheduled otherwise than the rest.
-  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', stdout, 'pipe'] });
   let output = '';
   child.on('error', (error) => { output += error.message; });
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [child.stdout, child.stderr].filter(Boolean)) {
     stream.on('data', (chunk) => { output = (output + chunk).slice(-100_000); });
   }
   const end = own(() => (child.pid && child.exitCode === null && child.signalCode === null ? [child.pid] : []));
   return { pid: child.pid, output: () => output, end };
 }
 
-async function everyWorkerAnswers(peer) {
+async function everyWorkerAnswers(peer, workers) {
   const seen = new Set();
   const deadline = performance.now() + 20_000;
   for (let attempt = 0; seen.size < workers; attempt += 1) {
