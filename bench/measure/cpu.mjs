@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 export const cpu = {
   name: 'cpu',
   title: 'CPU for new connections',
-  what: ({ requests }) => `CPU seconds for ${requests.toLocaleString('en-US')} connections of one request each, from two \`ab\` of 50 concurrent`,
-  peers: ['bare', 'cluster', 'cluster-none', 'pm2', 'relevo-kernel', 'relevo-round-robin'],
+  what: ({ requests }) => `CPU seconds for ${requests.toLocaleString('en-US')} connections of one request each, from two \`ab\` of 50 concurrent; *auto* deals those of the first seconds itself`,
+  peers: ['bare', 'cluster', 'cluster-none', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: { total: ['CPU s', 2], primary: ['primary s', 2], workers: ['workers s', 2], share: ['primary %', 2], failed: ['not served', 0] },
 
   async sample(peer, { requests, warmUpRequests }) {

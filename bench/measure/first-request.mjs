@@ -11,7 +11,7 @@ export const firstRequest = {
   name: 'first-request',
   title: 'First request',
   what: () => 'milliseconds from the command to the first answer with status 200, asked for every millisecond; each peer starts two workers',
-  peers: ['bare', 'cluster', 'pm2', 'relevo-kernel', 'relevo-round-robin'],
+  peers: ['bare', 'cluster', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: { ms: ['ms', 0] },
 
   // These runs are short, so there are three times as many.

@@ -5,7 +5,7 @@ export const keepAlive = {
   name: 'keep-alive',
   title: 'Keep-alive throughput',
   what: ({ wrkSeconds }) => `requests per second over 64 connections, from two \`wrk -t1 -c32\`, for ${wrkSeconds} s`,
-  peers: ['bare', 'cluster', 'cluster-none', 'pm2', 'relevo-kernel', 'relevo-round-robin'],
+  peers: ['bare', 'cluster', 'cluster-none', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: { perSecond: ['requests/s', 0], errors: ['errors', 0] },
 
   async sample(peer, { warmUpRequests, wrkSeconds }) {

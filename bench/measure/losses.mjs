@@ -12,7 +12,7 @@ export const losses = {
   what: ({ lossSeconds }) => `${lossSeconds} s of ${Object.entries(clients).map(([kind, many]) => `${many} ${kind}`).join(', ')} clients, a reload every ${reloadEveryMs / 1000} s. `
     + '*Cut*: ended while being worked on; *refused*, *hung*, *wrong*: as it says; these four were in flight. '
     + '*Race*: sent just as the server closed the idle connection. *Behind*: pipelined behind an answer with `Connection: close`',
-  peers: ['cluster', 'pm2', 'relevo-kernel', 'relevo-round-robin'],
+  peers: ['cluster', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: {
     sent: ['requests', 0],
     inFlight: ['lost in flight', 0],
@@ -39,8 +39,10 @@ export const losses = {
   },
 
   bars: [
+    { text: 'auto: requests in flight that were lost', value: (m) => m['relevo-auto'].inFlight, atMost: 0, worst: true },
     { text: 'kernel: requests in flight that were lost', value: (m) => m['relevo-kernel'].inFlight, atMost: 0, worst: true },
     { text: 'round-robin: requests in flight that were lost', value: (m) => m['relevo-round-robin'].inFlight, atMost: 0, worst: true },
+    { text: 'auto: reloads that failed', value: (m) => m['relevo-auto'].refusedReloads, atMost: 0, worst: true },
     { text: 'kernel: reloads that failed', value: (m) => m['relevo-kernel'].refusedReloads, atMost: 0, worst: true },
     { text: 'round-robin: reloads that failed', value: (m) => m['relevo-round-robin'].refusedReloads, atMost: 0, worst: true },
   ],

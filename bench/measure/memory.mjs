@@ -8,7 +8,7 @@ export const memory = {
   name: 'memory',
   title: 'Memory of the manager',
   what: ({ memoryRequests }) => `proportional set size in MB of all of the manager’s processes, workers left out: idle, and 2 s after ${memoryRequests.toLocaleString('en-US')} connections and some seconds of keep-alive`,
-  peers: ['cluster', 'cluster-none', 'pm2', 'relevo-kernel', 'relevo-round-robin'],
+  peers: ['cluster', 'cluster-none', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: { idle: ['idle MB', 1], loaded: ['after load MB', 1] },
 
   async sample(peer, { memoryRequests }) {
@@ -21,6 +21,8 @@ export const memory = {
   },
 
   bars: [
+    { text: 'auto, idle: MB', value: (m) => m['relevo-auto'].idle, atMost: 6 },
+    { text: 'auto, after load: MB', value: (m) => m['relevo-auto'].loaded, atMost: 6 },
     { text: 'kernel, idle: MB', value: (m) => m['relevo-kernel'].idle, atMost: 6 },
     { text: 'kernel, after load: MB', value: (m) => m['relevo-kernel'].loaded, atMost: 6 },
     { text: 'round-robin, idle: MB', value: (m) => m['relevo-round-robin'].idle, atMost: 6 },

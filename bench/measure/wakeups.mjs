@@ -10,7 +10,7 @@ export const wakeups = {
   name: 'wakeups',
   title: 'Wake-ups of the idle manager',
   what: ({ idleSeconds }) => `voluntary context switches of all threads of the manager’s processes in ${idleSeconds} s without a connection; all peers in the same window, once`,
-  peers: ['cluster', 'pm2', 'relevo-kernel', 'relevo-round-robin'],
+  peers: ['cluster', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: { switches: ['wake-ups', 0] },
 
   // Not by turns: the peers do nothing, so they can do it side by side.
@@ -31,6 +31,7 @@ export const wakeups = {
   },
 
   bars: [
+    { text: 'auto: wake-ups', value: (m) => m['relevo-auto'].switches, atMost: 0 },
     { text: 'kernel: wake-ups', value: (m) => m['relevo-kernel'].switches, atMost: 0 },
     { text: 'round-robin: wake-ups', value: (m) => m['relevo-round-robin'].switches, atMost: 0 },
   ],
