@@ -1,31 +1,46 @@
 // Relevo beside its peers, in one run. `node bench/run.mjs --help` says how.
+import { existsSync } from 'node:fs';
+
 import { interleave } from './lib/interleave.mjs';
 import { help, readOptions } from './lib/options.mjs';
 import { isRelevo, missing } from './lib/peers.mjs';
 import { environment, print, write } from './lib/report.mjs';
 import { summarize } from './lib/stats.mjs';
 import { judge } from './lib/verdict.mjs';
+import { autoRate } from './measure/auto-rate.mjs';
+import { blocked } from './measure/blocked.mjs';
 import { cpu } from './measure/cpu.mjs';
 import { dealing } from './measure/dealing.mjs';
 import { firstRequest } from './measure/first-request.mjs';
 import { keepAlive } from './measure/keep-alive.mjs';
 import { latency } from './measure/latency.mjs';
+import { logFlood } from './measure/log-flood.mjs';
 import { losses } from './measure/losses.mjs';
 import { memory } from './measure/memory.mjs';
+import { scale } from './measure/scale.mjs';
+import { slots64 } from './measure/slots64.mjs';
+import { spread } from './measure/spread.mjs';
 import { wakeups } from './measure/wakeups.mjs';
 
-const measures = [cpu, keepAlive, latency, dealing, memory, wakeups, firstRequest, losses];
+const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, losses, scale];
 
-const full = { requests: 100_000, warmUpRequests: 5000, wrkSeconds: 10, memoryRequests: 20_000, idleSeconds: 60, lossSeconds: 10 };
-const short = { requests: 4000, warmUpRequests: 500, wrkSeconds: 1, memoryRequests: 2000, idleSeconds: 10, lossSeconds: 6 };
+const full = {
+  requests: 100_000, warmUpRequests: 5000, wrkSeconds: 10, memoryRequests: 20_000, idleSeconds: 60, lossSeconds: 10,
+  spreadWorkers: [4, 8], spreadSettleMs: 1000, blockMs: 3000, floodSeconds: 10, scaleSeconds: 60,
+};
+const short = {
+  requests: 4000, warmUpRequests: 500, wrkSeconds: 1, memoryRequests: 2000, idleSeconds: 10, lossSeconds: 6,
+  spreadWorkers: [4], spreadSettleMs: 200, blockMs: 1000, floodSeconds: 1, scaleSeconds: 6,
+};
 
 async function main() {
   const options = readOptions(process.argv.slice(2), measures.map(({ name }) => name));
   if (options.help) return console.log(help);
 
   const settings = { ...(options.short ? short : full), ...options.settings };
-  const chosen = measures.filter(({ name }) => options.only.includes(name));
-  const available = choosePeers(chosen, options);
+  const wanted = measures.filter(({ name }) => options.only.includes(name));
+  const available = choosePeers(wanted, options);
+  const { chosen, skipped } = await chooseMeasures(wanted, options);
 
   const facts = await environment(options.tools, available);
   console.log(Object.entries(facts).map(([key, value]) => `${key}: ${value}`).join('\n'));
@@ -43,7 +58,10 @@ async function main() {
   }
 
   if (options.write) {
-    const left = measures.filter((measure) => !chosen.includes(measure)).map(({ title }) => title);
+    const left = measures.filter((measure) => !chosen.includes(measure)).map((measure) => {
+      const reason = skipped.get(measure);
+      return reason ? `${measure.title} (${reason})` : measure.title;
+    });
     write(options.document, { date: options.date, runs: options.runs, facts, results, left });
   }
   const missed = results.flatMap(({ verdicts }) => verdicts).filter(({ verdict }) => verdict !== 'reached' && !(options.peersOnly && verdict === 'not measured'));
@@ -62,6 +80,18 @@ function choosePeers(chosen, { tools, peersOnly }) {
     console.error(`skipped: ${name}: ${reason}`);
     return false;
   });
+}
+
+// What this Relevo cannot do yet is left out, and that is said.
+async function chooseMeasures(wanted, { tools }) {
+  const skipped = new Map();
+  for (const measure of wanted) {
+    const reason = existsSync(tools.relevo) ? await measure.unavailable?.(tools) : null;
+    if (!reason) continue;
+    skipped.set(measure, reason);
+    console.error(`skipped: ${measure.name}: ${reason}`);
+  }
+  return { chosen: wanted.filter((measure) => !skipped.has(measure)), skipped };
 }
 
 // One line that is written over, on a terminal only.

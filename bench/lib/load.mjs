@@ -27,6 +27,14 @@ export async function ab(peer, { requests, concurrency, generators = 1, timeoutM
   };
 }
 
+// The same for some time, of which nothing is noted.
+export async function warmUp(peer, { seconds, concurrency }) {
+  const { code, stderr } = await run('ab', [
+    '-q', '-r', '-t', String(seconds), '-n', '10000000', '-c', String(concurrency), `http://127.0.0.1:${peer.ports[0]}/`,
+  ], { timeoutMs: (seconds + 20) * 1000 });
+  if (code !== 0) throw new Error(`ab ended with ${code}: ${stderr.trim()}`);
+}
+
 // Keep-alive.
 export async function wrk(peer, { connections, seconds, generators = 1 }) {
   const parts = await Promise.all(portsFor(peer, generators).map((port) => run('wrk', [

@@ -13,7 +13,7 @@ bars were reached. Exit code: 0, or 1 if a bar was missed, or 2 for wrong usage.
   --only NAME     one measure; may be given several times
   --runs N        runs of each peer (default 5; with --short 1)
   --requests N    connections of the measures that open one per request (default 100000)
-  --seconds N     length of each run under keep-alive and mixed load (default 10)
+  --seconds N     length of each run under keep-alive, mixed load, log lines (default 10) and scaling (default 60)
   --short         few requests, to see that everything works; no bars
   --peers-only    leave Relevo out if it has not been built
   --node PATH     the node that runs the apps (default: node 22 of fixtures/node)
@@ -61,7 +61,7 @@ export function readOptions(args, measureNames) {
     only: values.only ?? measureNames,
     runs,
     short: values.short,
-    settings: { ...(requests && { requests }), ...(seconds && { wrkSeconds: seconds, lossSeconds: seconds }) },
+    settings: { ...(requests && { requests }), ...(seconds && { wrkSeconds: seconds, lossSeconds: seconds, floodSeconds: seconds, scaleSeconds: seconds }) },
     peersOnly: values['peers-only'],
     tools: { node: values.node, relevo: values.relevo },
     write: values.write,

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 
 import { run } from './children.mjs';
-import { titles, version, workers } from './peers.mjs';
+import { isRelevo, titles, version, workers } from './peers.mjs';
 import { markdown, plain, spread } from './table.mjs';
 
 // A result is { measure, summaries, verdicts, settings }.
@@ -16,10 +16,9 @@ export function print(result) {
 
 export async function environment(tools, names) {
   const firstLine = async (command, args) => (await run(command, args, { timeoutMs: 5000 })).stdout.trim().split('\n')[0];
-  const versions = [];
-  for (const name of ['bare', 'pm2', 'relevo-kernel']) {
-    if (names.includes(name)) versions.push(`${{ bare: 'node', pm2: 'PM2' }[name] ?? ''} ${await version(name, tools)}`.trim());
-  }
+  const versions = [`node ${await version('bare', tools)}`];
+  if (names.includes('pm2')) versions.push(`PM2 ${await version('pm2', tools)}`);
+  if (names.some(isRelevo)) versions.push(await version(names.find(isRelevo), tools));
   return {
     machine: `${os.cpus().length} × ${os.cpus()[0].model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB`,
     kernel: `Linux ${os.release()}, net.core.somaxconn ${readFileSync('/proc/sys/net/core/somaxconn', 'utf8').trim()}`,
@@ -44,7 +43,7 @@ export function write(file, { date, runs, facts, results, left }) {
     `Measured on ${date}, client and servers on one machine over loopback: read the ratios, not the absolute values.`,
     markdown(['', ''], [
       ['machine', facts.machine], ['kernel', facts.kernel], ['versions', facts.versions], ['load from', facts.generators],
-      ['settings', `${workers} workers each; ${runs} interleaved runs, each on a peer started afresh; median (lowest–highest)`],
+      ['settings', `${workers} workers each where nothing else is said; ${runs} interleaved runs, each on a peer started afresh; median (lowest–highest)`],
     ]).replace('---:', '---'),
     ...sections,
     ...(left.length > 0 ? [`Not part of this run: ${left.join(', ')}.`] : []),
@@ -53,6 +52,13 @@ export function write(file, { date, runs, facts, results, left }) {
 
 function table(measure, summaries) {
   const columns = Object.entries(measure.columns);
+  // With more columns than fit beside each other, the peers are beside each other.
+  if (measure.across) {
+    return [
+      ['', ...Object.keys(summaries).map((peer) => titles[peer])],
+      columns.map(([key, [title, digits]]) => [title, ...Object.values(summaries).map((summary) => spread(summary[key], digits))]),
+    ];
+  }
   return [
     ['', ...columns.map(([, [title]]) => title)],
     Object.entries(summaries).map(([peer, summary]) => [titles[peer], ...columns.map(([key, [, digits]]) => spread(summary[key], digits))]),
