@@ -106,6 +106,8 @@ impl Hand {
 /// Those who serve one listener, at one moment.
 pub(super) struct Circle<'a> {
     hands: Vec<(WorkerId, &'a Hand)>,
+    /// Those known to stand still, by what waits in their queues.
+    blocked: Vec<WorkerId>,
     last: Option<WorkerId>,
     now: Time,
 }
@@ -115,11 +117,12 @@ impl<'a> Circle<'a> {
     pub(super) fn of(
         workers: &'a BTreeMap<WorkerId, Hand>,
         listener: ListenerId,
+        blocked: Vec<WorkerId>,
         last: Option<WorkerId>,
         now: Time,
     ) -> Self {
         let serve = workers.iter().filter(|(_, hand)| hand.listeners.contains(&listener));
-        Self { hands: serve.map(|(id, hand)| (*id, hand)).collect(), last, now }
+        Self { hands: serve.map(|(id, hand)| (*id, hand)).collect(), blocked, last, now }
     }
 
     /// Who is dealt the next connection; nobody, if it had better wait.
@@ -168,8 +171,9 @@ impl<'a> Circle<'a> {
 
     fn live(&self) -> impl Iterator<Item = &(WorkerId, &'a Hand)> {
         let limit = self.blocked_after();
-        self.hands.iter().filter(move |(_, hand)| {
-            hand.shunned_until.is_none() && hand.owes_for(self.now) < limit
+        self.hands.iter().filter(move |(id, hand)| {
+            let blocked = hand.owes_for(self.now) >= limit || self.blocked.contains(id);
+            hand.shunned_until.is_none() && !blocked
         })
     }
 

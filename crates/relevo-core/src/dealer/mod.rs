@@ -148,7 +148,8 @@ impl Dealer {
 
     fn circle(&self, listener: ListenerId) -> Circle<'_> {
         let last = self.turn.get(&listener).copied();
-        Circle::of(&self.workers, listener, last, self.now)
+        let blocked = self.steering.blocked().collect();
+        Circle::of(&self.workers, listener, blocked, last, self.now)
     }
 
     /// How the connections of reuseport groups are dealt.

@@ -38,6 +38,10 @@ impl Blocked {
         self.slots.keys().copied()
     }
 
+    pub(super) fn workers(&self) -> impl Iterator<Item = WorkerId> {
+        self.slots.values().map(|(worker, _)| *worker)
+    }
+
     /// Whether connections waited in some queue when it was looked at last.
     pub(super) fn some_wait(&self) -> bool {
         self.before.values().any(|(waiting, _)| *waiting > 0)

@@ -376,6 +376,10 @@ impl Group {
         self.blocked.slots().map(move |slot| Member { listener, seat: seat(slot) })
     }
 
+    pub(super) fn blocked(&self) -> impl Iterator<Item = WorkerId> {
+        self.blocked.workers()
+    }
+
     // ---------------------------------------------------------------------------------- the weights
 
     fn has_front(&self) -> bool {

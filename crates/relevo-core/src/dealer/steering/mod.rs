@@ -160,6 +160,11 @@ impl Steering {
         self.groups.values().flat_map(Group::rescued).collect()
     }
 
+    /// Workers that stand still while connections wait in their queues.
+    pub(super) fn blocked(&self) -> impl Iterator<Item = WorkerId> {
+        self.groups.values().flat_map(Group::blocked)
+    }
+
     pub(super) fn view(&self) -> Vec<GroupView> {
         self.groups.values().map(Group::view).collect()
     }

@@ -354,6 +354,26 @@ fn a_worker_that_stands_still_is_rescued_until_it_lives() {
     assert!(actions.contains(&DealerAction::Watch { member: member(slot(0)), on: false }));
 }
 
+/// What waits in its queue is not dealt to itself.
+#[test]
+fn a_worker_that_stands_still_is_dealt_nothing() {
+    let mut table = Table::settled(Balance::Kernel);
+    let _ = table.load(2, 1, 1, None);
+    let _ = table.after(100);
+    let _ = table.looked([20, 0], [0, 90], 0);
+    let _ = table.after(100);
+    let _ = table.looked([20, 0], [0, 190], 0);
+    let mut given = Vec::new();
+    for connection in (1..=6).map(ConnectionId) {
+        let event = DealerEvent::Accepted { connection, member: member(slot(0)) };
+        given.extend(table.happens(event).into_iter().filter_map(|action| match action {
+            DealerAction::Give { worker, .. } => Some(worker.0),
+            _ => None,
+        }));
+    }
+    assert_eq!(given, [2; 6]);
+}
+
 #[test]
 fn strangers_get_nothing_and_are_told_of_once() {
     let mut table = Table::settled(Balance::Kernel);
