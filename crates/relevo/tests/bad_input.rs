@@ -132,7 +132,6 @@ fn what_is_not_built_is_not_known() {
         "--max-requests 9",
         "--hang-timeout 1s",
         "--final-exit-codes 0",
-        "--weights load",
         "--watch",
         "--ignore x",
         "--user nobody",

@@ -7,6 +7,9 @@ use crate::{Slot, Time, WorkerId};
 
 /// How often queues are looked at while they matter.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// For how long a worker must have said nothing: twice as long as between two of its counts while
+/// anything goes on.
+const SILENT: Duration = Duration::from_millis(200);
 /// An older look says nothing about now.
 const TOO_OLD: Duration = Duration::from_secs(1);
 
@@ -75,7 +78,8 @@ impl Blocked {
         let Some((waiting, then)) = self.before.get(&sight.slot).copied() else { return false };
         let age = now.since(then);
         let recent = age >= LOOK_EVERY && age <= TOO_OLD;
-        recent && waiting > 0 && sight.waiting >= waiting && sight.heard <= then
+        let silent = now.since(sight.heard) >= SILENT;
+        recent && waiting > 0 && sight.waiting >= waiting && silent
     }
 
     /// The slot's worker gave a sign of life at this time, or is somebody else now. Returns for how

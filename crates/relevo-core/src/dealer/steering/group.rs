@@ -170,7 +170,7 @@ impl Group {
         actions: &mut Vec<DealerAction>,
     ) {
         let Some(errno) = refused else {
-            self.shares.restart(now);
+            self.shares.set(&self.weights(), now);
             return;
         };
         self.set = None;
@@ -289,8 +289,7 @@ impl Group {
         self.eventful = false;
         self.check_members(seen, now, actions);
         self.check_strangers(seen, now, actions);
-        if seen.strangers.is_some() && self.shares.contradict(&self.weights()) && self.set.is_some()
-        {
+        if seen.strangers.is_some() && self.shares.contradict() && self.set.is_some() {
             self.disturbed(Disturbance::Shares, now, actions);
         }
         self.judge_queues(seen, &heard, workers, now, actions);

@@ -5,50 +5,86 @@ use std::time::Duration;
 
 use crate::{Seat, Time};
 
-/// After the weights were changed, connections whose handshake had begun may still come as before.
-const SETTLE: Duration = Duration::from_secs(1);
+/// After a great change of the weights, connections whose handshake had begun, or that wait in a queue,
+/// still come as before.
+const SETTLE: Duration = Duration::from_secs(3);
+/// What is a great change, in parts of all connections.
+const GREAT: f64 = 0.1;
 /// After how many connections counting begins anew, so that what begins late is noticed too.
-const ENOUGH: u64 = 1000;
+const ENOUGH: f64 = 1000.0;
 /// How many standard deviations are chance.
 const DEVIATIONS: f64 = 6.0;
-/// How many connections may be wrong in any case: late handshakes, what waited in a queue.
+/// How many connections may be wrong in any case.
 const SLACK: f64 = 16.0;
 
-/// Counts what arrived at each socket of a group since its weights were set.
+/// Compares what arrives at each socket of a group with what should.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shares {
+    /// Counting begins then.
     from: Time,
-    arrived: BTreeMap<Seat, u64>,
+    share: BTreeMap<Seat, f64>,
+    counts: BTreeMap<Seat, Count>,
+    total: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    arrived: f64,
+    expected: f64,
+    variance: f64,
 }
 
 impl Shares {
-    /// The weights are new.
+    /// These are the weights from now on.
+    pub(super) fn set(&mut self, weights: &BTreeMap<Seat, u32>, now: Time) {
+        let sum: f64 = weights.values().map(|weight| f64::from(*weight)).sum();
+        let share = |weight: u32| if sum > 0.0 { f64::from(weight) / sum } else { 0.0 };
+        let new: BTreeMap<Seat, f64> =
+            weights.iter().map(|(seat, weight)| (*seat, share(*weight))).collect();
+        let great = self.share.len() != new.len()
+            || new.iter().any(|(seat, share)| {
+                let before = self.share.get(seat).copied().unwrap_or(-1.0);
+                (share - before).abs() > GREAT || (*share > 0.0) != (before > 0.0)
+            });
+        self.share = new;
+        if great {
+            self.restart(now);
+        }
+    }
+
+    /// What was is forgotten, and what comes soon does not count.
     pub(super) fn restart(&mut self, now: Time) {
-        *self = Self { from: now + SETTLE, arrived: BTreeMap::new() };
+        self.from = now + SETTLE;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.counts.clear();
+        self.total = 0.0;
     }
 
     pub(super) fn arrived(&mut self, seat: Seat, count: u64, now: Time) {
-        if now >= self.from {
-            let arrived = self.arrived.entry(seat).or_default();
-            *arrived = arrived.saturating_add(count);
+        if now < self.from || count == 0 {
+            return;
         }
+        let n = count as f64;
+        self.total += n;
+        for (other, share) in &self.share {
+            let count = self.counts.entry(*other).or_default();
+            count.expected += n * share;
+            count.variance += n * share * (1.0 - share);
+        }
+        self.counts.entry(seat).or_default().arrived += n;
     }
 
     /// Whether this is more than chance can explain.
-    pub(super) fn contradict(&mut self, weights: &BTreeMap<Seat, u32>) -> bool {
-        let total = self.arrived.values().fold(0, |sum: u64, n| sum.saturating_add(*n));
-        let sum: f64 = weights.values().map(|weight| f64::from(*weight)).sum();
-        if sum <= 0.0 {
-            return false;
-        }
-        let wrong = weights.iter().any(|(seat, weight)| {
-            let arrived = self.arrived.get(seat).copied().unwrap_or(0) as f64;
-            let (share, n) = (f64::from(*weight) / sum, total as f64);
-            let chance = DEVIATIONS * (n * share * (1.0 - share)).sqrt() + SLACK;
-            (arrived - n * share).abs() > chance
+    pub(super) fn contradict(&mut self) -> bool {
+        let wrong = self.counts.values().any(|count| {
+            let chance = DEVIATIONS * count.variance.sqrt() + SLACK;
+            (count.arrived - count.expected).abs() > chance
         });
-        if wrong || total >= ENOUGH {
-            self.arrived.clear();
+        if wrong || self.total >= ENOUGH {
+            self.forget();
         }
         wrong
     }
@@ -65,12 +101,16 @@ mod tests {
         BTreeMap::from([(Seat::Slot(Slot(0)), first), (Seat::Slot(Slot(1)), second)])
     }
 
+    fn come(shares: &mut Shares, first: u64, second: u64, now: Time) {
+        shares.arrived(Seat::Slot(Slot(0)), first, now);
+        shares.arrived(Seat::Slot(Slot(1)), second, now);
+    }
+
     fn after(first: u64, second: u64, weights: &BTreeMap<Seat, u32>) -> bool {
         let mut shares = Shares::default();
-        shares.restart(Time::default());
-        shares.arrived(Seat::Slot(Slot(0)), first, LATER);
-        shares.arrived(Seat::Slot(Slot(1)), second, LATER);
-        shares.contradict(weights)
+        shares.set(weights, Time::default());
+        come(&mut shares, first, second, LATER);
+        shares.contradict()
     }
 
     #[test]
@@ -90,8 +130,20 @@ mod tests {
     #[test]
     fn what_was_under_way_does_not_count() {
         let mut shares = Shares::default();
-        shares.restart(LATER);
-        shares.arrived(Seat::Slot(Slot(0)), 1000, LATER);
-        assert!(!shares.contradict(&two(0, 1)));
+        shares.set(&two(0, 1), LATER);
+        come(&mut shares, 1000, 0, LATER);
+        assert!(!shares.contradict());
+    }
+
+    #[test]
+    fn small_changes_of_the_weights_do_not_hide_a_foreign_program() {
+        let mut shares = Shares::default();
+        shares.set(&two(100, 100), Time::default());
+        for second in 0..10 {
+            let now = LATER + Duration::from_secs(second);
+            shares.set(&two(100 + second as u32, 100), now);
+            come(&mut shares, 10, 0, now);
+        }
+        assert!(shares.contradict());
     }
 }

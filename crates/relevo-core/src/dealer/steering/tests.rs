@@ -405,7 +405,7 @@ fn a_socket_that_does_not_listen_is_mended_and_comes_last() {
 #[test]
 fn a_foreign_program_is_noticed_by_where_connections_go() {
     let mut table = Table::settled(Balance::Auto);
-    table.now = table.now + Duration::from_secs(2);
+    table.now = table.now + Duration::from_secs(4);
     let look = table.load(1, 30, 30, None);
     let expected = DealerAction::Look { listener: LISTENER, strangers: true };
     assert!(look.contains(&expected), "{look:?}");

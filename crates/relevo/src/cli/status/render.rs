@@ -164,8 +164,7 @@ fn last_exit(exit: &LastExit) -> String {
 }
 
 fn listeners(listeners: &[Listener]) -> Table<6> {
-    let mut table =
-        Table::new(["ADDRESS", "KIND", "BALANCE", "DEALING", "WEIGHTS", "COVERING"]);
+    let mut table = Table::new(["ADDRESS", "KIND", "BALANCE", "DEALING", "WEIGHTS", "COVERING"]);
     for listener in listeners {
         let covering = match listener.covering.as_slice() {
             [] => Cell::plain("no slot"),
