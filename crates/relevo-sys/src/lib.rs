@@ -37,6 +37,8 @@ pub mod process;
 pub mod scm;
 pub mod signals;
 pub mod socket;
+#[doc(hidden)]
+pub mod tun;
 pub mod wake;
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 mod support;
 
 mod answers;
+mod far;
+mod half_open;
 mod signals;
 mod sockets;
 mod under_load;

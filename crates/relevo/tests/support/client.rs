@@ -1,8 +1,8 @@
 //! A small HTTP/1.1 client over raw sockets, which tells exactly how a request ended.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 /// The one way in which a request ended that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,9 +60,13 @@ impl Connection {
 
     pub(crate) fn open_at(host: &str, port: u16) -> Result<Self, Lost> {
         let stream = TcpStream::connect((host, port)).map_err(|error| lost(&error))?;
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        Ok(Self::new(stream, Duration::from_secs(20)))
+    }
+
+    fn new(stream: TcpStream, patience: Duration) -> Self {
+        stream.set_read_timeout(Some(patience)).expect("a timeout");
         stream.set_nodelay(true).expect("an option");
-        Ok(Self { stream, unread: Vec::new() })
+        Self { stream, unread: Vec::new() }
     }
 
     /// Sends bytes as they are.
@@ -168,7 +172,22 @@ impl Connection {
 
 /// One request on a connection of its own.
 pub(crate) fn get(port: u16, path: &str) -> Result<Response, Lost> {
-    let mut connection = Connection::open(port)?;
+    get_on(Connection::open(port)?, path)
+}
+
+/// The same at any address, and too late is lost.
+pub(crate) fn get_within(
+    limit: Duration,
+    address: SocketAddr,
+    path: &str,
+) -> Result<Response, Lost> {
+    let until = Instant::now() + limit;
+    let stream = TcpStream::connect_timeout(&address, limit).map_err(|error| lost(&error))?;
+    let response = get_on(Connection::new(stream, limit), path)?;
+    if Instant::now() < until { Ok(response) } else { Err(Lost::TimedOut) }
+}
+
+fn get_on(mut connection: Connection, path: &str) -> Result<Response, Lost> {
     connection.send(
         format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes(),
     )?;
