@@ -88,10 +88,7 @@ impl Table {
         let _ = self.happens(DealerEvent::Readable { member: member(Seat::Front) });
         let event = DealerEvent::Accepted { connection, member: member(Seat::Front) };
         let actions = self.happens(event);
-        let given = actions.iter().find_map(|action| match action {
-            DealerAction::Give { worker, .. } => Some(worker.0),
-            _ => None,
-        });
+        let given = given(&actions).first().copied();
         let nothing = DealerEvent::NothingThere { member: member(Seat::Front) };
         let _ = self.happens(nothing);
         if let Some(worker) = given {
@@ -139,23 +136,28 @@ impl Table {
 }
 
 fn weights(actions: &[DealerAction]) -> Vec<Vec<u32>> {
-    actions
-        .iter()
-        .filter_map(|action| match action {
-            DealerAction::Steer { weights, .. } => Some(weights.clone()),
-            _ => None,
-        })
-        .collect()
+    let weights = |action: &DealerAction| {
+        let DealerAction::Steer { weights, .. } = action else { return None };
+        Some(weights.clone())
+    };
+    actions.iter().filter_map(weights).collect()
+}
+
+/// Who is given connections.
+fn given(actions: &[DealerAction]) -> Vec<u64> {
+    let worker = |action: &DealerAction| {
+        let DealerAction::Give { worker, .. } = action else { return None };
+        Some(worker.0)
+    };
+    actions.iter().filter_map(worker).collect()
 }
 
 fn notices(actions: &[DealerAction]) -> Vec<DealerNotice> {
-    actions
-        .iter()
-        .filter_map(|action| match action {
-            DealerAction::Tell(notice) => Some(notice.clone()),
-            _ => None,
-        })
-        .collect()
+    let notice = |action: &DealerAction| {
+        let DealerAction::Tell(notice) = action else { return None };
+        Some(notice.clone())
+    };
+    actions.iter().filter_map(notice).collect()
 }
 
 #[test]
@@ -282,12 +284,11 @@ fn a_blocked_worker_gets_one_and_no_more() {
         table.next += 1;
         let event = DealerEvent::Accepted { connection, member: member(Seat::Front) };
         for action in table.happens(event) {
-            match action {
-                DealerAction::Give { worker: WorkerId(1), .. } => behind += 1,
-                DealerAction::Give { connection, .. } => {
-                    let _ = table.dealer.handle(table.now, DealerEvent::Placed { connection });
-                }
-                _ => {}
+            let DealerAction::Give { connection, worker, .. } = action else { continue };
+            if worker == WorkerId(1) {
+                behind += 1;
+            } else {
+                let _ = table.dealer.handle(table.now, DealerEvent::Placed { connection });
             }
         }
     }
@@ -363,15 +364,10 @@ fn a_worker_that_stands_still_is_dealt_nothing() {
     let _ = table.looked([20, 0], [0, 90], 0);
     let _ = table.after(100);
     let _ = table.looked([20, 0], [0, 190], 0);
-    let mut given = Vec::new();
     for connection in (1..=6).map(ConnectionId) {
         let event = DealerEvent::Accepted { connection, member: member(slot(0)) };
-        given.extend(table.happens(event).into_iter().filter_map(|action| match action {
-            DealerAction::Give { worker, .. } => Some(worker.0),
-            _ => None,
-        }));
+        assert_eq!(given(&table.happens(event)), [2]);
     }
-    assert_eq!(given, [2; 6]);
 }
 
 #[test]
