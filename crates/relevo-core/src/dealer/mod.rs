@@ -239,6 +239,7 @@ impl Dealer {
             DealerEvent::AcceptFailed { member } => {
                 self.trying.remove(&member);
                 self.paused_until = Some(self.now + PAUSE);
+                self.steering.failed(member);
             }
             DealerEvent::Placed { connection } => {
                 if let Some(worker) = self.take_back(connection) {

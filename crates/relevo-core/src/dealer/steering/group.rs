@@ -141,6 +141,10 @@ impl Group {
         }
     }
 
+    pub(super) fn failed(&mut self) {
+        self.eventful = true;
+    }
+
     pub(super) fn accepted_by_itself(&mut self, slot: Slot, count: u64, now: Time) {
         self.shares.arrived(seat(slot), count, now);
     }

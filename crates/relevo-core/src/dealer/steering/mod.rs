@@ -93,6 +93,13 @@ impl Steering {
         }
     }
 
+    /// The primary could not accept from this socket: perhaps it does not listen any more.
+    pub(super) fn failed(&mut self, member: Member) {
+        if let Some(group) = self.groups.get_mut(&member.listener) {
+            group.failed();
+        }
+    }
+
     /// A worker gave a sign of life, and accepted so many connections by itself.
     pub(super) fn counted(
         &mut self,

@@ -399,6 +399,21 @@ fn a_socket_that_does_not_listen_is_mended_and_comes_last() {
 }
 
 #[test]
+fn a_socket_that_cannot_be_accepted_from_is_looked_at() {
+    let mut table = Table::settled(Balance::Kernel);
+    let _ = table.serves(1, 0, false);
+    let _ = table.happens(DealerEvent::Accept { member: member(slot(0)), on: true });
+    table.now = table.now + Duration::from_secs(1);
+    let failed = DealerEvent::AcceptFailed { member: member(slot(0)) };
+    let look = DealerAction::Look { listener: LISTENER, strangers: true };
+    let actions = table.happens(failed.clone());
+    assert!(actions.contains(&look), "{actions:?}");
+    table.now = table.now + Duration::from_millis(100);
+    let actions = table.happens(failed);
+    assert!(!actions.contains(&look), "once a second: {actions:?}");
+}
+
+#[test]
 fn a_foreign_program_is_noticed_by_where_connections_go() {
     let mut table = Table::settled(Balance::Auto);
     table.now = table.now + Duration::from_secs(4);
