@@ -394,8 +394,8 @@ impl Group {
     }
 
     fn steer(&mut self, now: Time, actions: &mut Vec<DealerAction>) {
-        // The kernel takes a program only for two sockets or more.
-        if self.refused || self.order.ours().count() < 2 {
+        // The kernel takes a program only for two sockets or more, whosever they are.
+        if self.refused || self.order.places().len() < 2 {
             self.set = None;
             return;
         }

@@ -414,6 +414,17 @@ fn a_socket_that_cannot_be_accepted_from_is_looked_at() {
 }
 
 #[test]
+fn a_stranger_beside_a_slot_alone_gets_nothing() {
+    let mut table = Table::new(Balance::Kernel);
+    let _ = table.happens(DealerEvent::Joined { member: member(slot(0)) });
+    assert_eq!(weights(&table.serves(1, 0, true)).len(), 0, "one socket needs no weights");
+    let sight = SeenMember { member: member(slot(0)), listens: true, waiting: 0 };
+    let seen = Seen { members: vec![sight], strangers: Some(1), heard: Vec::new() };
+    let actions = table.happens(DealerEvent::Looked { listener: LISTENER, seen });
+    assert_eq!(weights(&actions), [[1000, 0]]);
+}
+
+#[test]
 fn a_foreign_program_is_noticed_by_where_connections_go() {
     let mut table = Table::settled(Balance::Auto);
     table.now = table.now + Duration::from_secs(4);
