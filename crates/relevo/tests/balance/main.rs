@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blocked;
 mod spread;
 
 use std::collections::BTreeMap;
