@@ -4,6 +4,7 @@
 mod support;
 
 mod blocked;
+mod passage;
 mod spread;
 
 use std::collections::BTreeMap;
