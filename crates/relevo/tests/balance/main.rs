@@ -4,6 +4,7 @@
 mod support;
 
 mod blocked;
+mod disturbed;
 mod passage;
 mod spread;
 
