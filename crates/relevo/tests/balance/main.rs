@@ -5,6 +5,7 @@ mod support;
 
 mod blocked;
 mod disturbed;
+mod idle;
 mod passage;
 mod spread;
 
