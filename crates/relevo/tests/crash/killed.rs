@@ -8,9 +8,7 @@ use crate::support::client::{Connection, Lost, get};
 use crate::support::load::Load;
 use crate::support::ports::port;
 use crate::support::service::{Service, Setup, signal_process};
-use crate::support::{eventually, fixture, proc};
-
-const BALANCES: [&str; 3] = ["kernel", "round-robin", "shared"];
+use crate::support::{BALANCES, eventually, fixture, proc};
 
 fn kitchen(major: u32, port: u16, options: &str) -> Setup {
     Setup::new(major, fixture("kitchen.js")).options(options).env("PORT", port)

@@ -39,7 +39,7 @@ fn assert_replaced_first(service: &Service, pid: u64, what: &str) {
 #[test]
 fn worker_disconnect_is_answered_when_the_successor_is_ready_and_loses_nothing() {
     for major in MAJORS {
-        for balance in ["kernel", "round-robin"] {
+        for balance in ["auto", "kernel", "round-robin"] {
             let what = format!("node {major}, {balance}");
             let port = port();
             let service = leaver(major, port, balance);

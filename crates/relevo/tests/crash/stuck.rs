@@ -11,7 +11,7 @@ use crate::support::{eventually, fixture, proc};
 
 #[test]
 fn a_reload_replaces_a_stopped_worker_within_its_deadlines() {
-    for balance in ["kernel", "round-robin"] {
+    for balance in ["auto", "kernel", "least-connections", "round-robin"] {
         let port = port();
         let service = Setup::new(22, fixture("kitchen.js"))
             .options(&format!("-w 2 --drain-timeout 1s --stop-timeout 1s --balance {balance}"))

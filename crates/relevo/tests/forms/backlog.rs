@@ -37,7 +37,8 @@ fn wait_for_limits(service: &Service, expected: &[u32], context: &str) {
 #[test]
 fn the_backlog_stays_in_force() {
     for major in MAJORS {
-        for (balance, sockets) in [("kernel", 2), ("round-robin", 1), ("shared", 1)] {
+        // Under `auto` there is the front too.
+        for (balance, sockets) in [("auto", 3), ("kernel", 2), ("round-robin", 1), ("shared", 1)] {
             let service = Setup::new(major, fixture("forms.js"))
                 .options(&format!("-w 2 --balance {balance} --backlog 77"))
                 .env("FORM", "port")

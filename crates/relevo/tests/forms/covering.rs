@@ -11,7 +11,7 @@ use crate::support::load::{Account, Load};
 use crate::support::nodes::MAJORS;
 use crate::support::ports::port;
 use crate::support::service::{Setup, signal_process};
-use crate::support::{eventually, fixture};
+use crate::support::{BALANCES, eventually, fixture};
 
 /// How long a replacement takes to listen here.
 const BOOT: Duration = Duration::from_millis(1200);
@@ -46,10 +46,11 @@ fn impatient(port: u16, stop: &AtomicBool) -> Account {
 #[test]
 fn while_a_worker_is_being_replaced_nobody_waits_in_its_queue() {
     let _quiet = QUIET.write();
-    for major in MAJORS {
+    let all = MAJORS.map(|major| (major, "kernel"));
+    for (major, balance) in all.into_iter().chain([(22, "auto")]) {
         let port = port();
         let service = Setup::new(major, fixture("kitchen.js"))
-            .options("-w 2 --balance kernel")
+            .options(&format!("-w 2 --balance {balance}"))
             .env("PORT", port)
             .env("BOOT_DELAY_MS", BOOT.as_millis())
             .start();
@@ -60,7 +61,7 @@ fn while_a_worker_is_being_replaced_nobody_waits_in_its_queue() {
         service.wait_for_lines(" listens on ", 3);
         service.wait_until_calm();
         let account = load.stop();
-        assert!(account.answered > 100, "node {major}: {account:?}");
+        assert!(account.answered > 100, "node {major}, {balance}: {account:?}");
         account.assert_nothing_lost();
     }
 }
@@ -68,7 +69,7 @@ fn while_a_worker_is_being_replaced_nobody_waits_in_its_queue() {
 #[test]
 fn what_comes_while_the_only_worker_is_dead_is_answered_by_the_next() {
     for major in MAJORS {
-        for balance in ["kernel", "round-robin", "shared"] {
+        for balance in BALANCES {
             let port = port();
             let service = Setup::new(major, fixture("kitchen.js"))
                 .options(&format!("-w 1 --balance {balance}"))

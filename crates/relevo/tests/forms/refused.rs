@@ -12,7 +12,7 @@ use super::bare;
 use crate::support::nodes::MAJORS;
 use crate::support::ports::port;
 use crate::support::service::{RELEVO, Service, Setup, signal_process};
-use crate::support::{fixture, nodes};
+use crate::support::{BALANCES, fixture, nodes};
 
 fn forms(major: u32, form: &str, port: u16) -> Setup {
     Setup::new(major, fixture("forms.js")).env("FORM", form).env("PORT", port)
@@ -76,7 +76,7 @@ fn a_port_below_1024_is_nodes_own_error_and_one_sentence() {
 
 #[test]
 fn a_second_service_on_the_same_port_ends_with_one_sentence() {
-    for balance in ["kernel", "round-robin", "shared"] {
+    for balance in BALANCES {
         let port = port();
         let kitchen = || {
             Setup::new(22, fixture("kitchen.js"))

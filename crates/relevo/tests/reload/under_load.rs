@@ -8,11 +8,11 @@ use rustix::process::Signal;
 use crate::support::ports::port;
 use crate::support::service::Setup;
 use crate::support::traffic::Traffic;
-use crate::support::{fixture, root};
+use crate::support::{BALANCES, fixture, root};
 
 fn reloads_under_every_balance(major: u32) {
     std::thread::scope(|scope| {
-        for balance in ["kernel", "round-robin", "shared"] {
+        for balance in BALANCES {
             scope.spawn(move || {
                 let port = port();
                 let service = Setup::new(major, fixture("kitchen.js"))

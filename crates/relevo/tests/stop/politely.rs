@@ -3,12 +3,12 @@
 use rustix::process::Signal;
 
 use crate::support::client::{Connection, Lost, get};
-use crate::support::fixture;
 use crate::support::nodes::MAJORS;
 use crate::support::notify::Manager;
 use crate::support::ports::port;
 use crate::support::service::{Setup, is_alive, signal_process};
 use crate::support::traffic::{slow_response, slow_upload};
+use crate::support::{BALANCES, fixture};
 use crate::{answers, ask_all, lost};
 
 #[test]
@@ -47,7 +47,7 @@ fn what_is_in_flight_is_finished_on_every_major() {
 /// The workers block, so that nothing of this is accepted by them when the stop begins.
 #[test]
 fn what_waits_in_the_queues_is_answered() {
-    for balance in ["kernel", "round-robin", "shared"] {
+    for balance in BALANCES {
         let port = port();
         let mut service = Setup::new(22, fixture("kitchen.js"))
             .options(&format!("-w 2 --balance {balance}"))

@@ -23,6 +23,10 @@ use std::time::{Duration, Instant};
 /// How long any state may take to come. Generous: the machine may be busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Every `--balance`.
+pub(crate) const BALANCES: [&str; 5] =
+    ["auto", "kernel", "least-connections", "round-robin", "shared"];
+
 /// The top of the checkout.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the checkout")
