@@ -31,6 +31,7 @@ impl World {
             }
             Deed::Accepts(listener) => self.accepts(worker, listener),
             Deed::Finishes(connection) => self.finishes(worker, connection),
+            Deed::SaysLoad => self.says_load_if_changed(worker),
             Deed::Misdeed(misdeed) => {
                 if self.unkind {
                     self.misdeed(worker, misdeed);
@@ -61,6 +62,7 @@ impl World {
         let (agent, omits) = (process.character.has_agent, process.character.omits);
         if agent {
             self.says(worker, Event::AgentArrived { worker });
+            self.agent_arrives(worker);
         }
         for port in 0..self.ports.len() {
             if omits != Some(port) {
@@ -95,6 +97,7 @@ impl World {
             Message::Connection(connection, listener) => {
                 self.is_given(worker, connection, listener);
             }
+            Message::Count => self.begins_to_count(worker),
             Message::Drain => self.drains(worker),
             Message::Disconnect => {
                 if !(process.character.ignores_disconnect && self.unkind) {
@@ -117,6 +120,7 @@ impl World {
         }
         let door = Door { member, given, accepting: !process.draining, port };
         process.listens.insert(member.listener, door);
+        self.kernel.listens(member);
         self.soon(3, Happening::Does(worker, Deed::SaysListening(member.listener)));
         self.soon(3, Happening::Does(worker, Deed::Accepts(member.listener)));
     }
@@ -154,6 +158,7 @@ impl World {
 
     fn works_on(&mut self, worker: WorkerId, connection: ConnectionId) {
         self.process(worker).holds.insert(connection);
+        self.has_one_more(worker);
         let millis = if self.unkind && self.random.percent(5) { 40_000 } else { 500 };
         self.soon(millis, Happening::Does(worker, Deed::Finishes(connection)));
     }
@@ -165,6 +170,7 @@ impl World {
         }
         self.books.served(connection);
         self.tally.served += 1;
+        self.number_changes(worker);
         self.counts_work(worker);
         self.leaves_if_done(worker);
     }
@@ -222,6 +228,11 @@ impl World {
         match misdeed {
             Misdeed::Crashes => self.dies(worker, 1),
             Misdeed::Hangs => process.hung = true,
+            Misdeed::StandsStill => {
+                process.hung = true;
+                self.tally.stood_still += 1;
+                self.soon(5_000, Happening::Thaws(worker));
+            }
             Misdeed::LosesChannel => self.loses_channel(worker),
             Misdeed::Misbehaves => {
                 let reason = "sent what nobody understands".to_owned();
@@ -277,7 +288,7 @@ impl World {
     }
 
     /// It tells the dealer something.
-    fn answers(&mut self, worker: WorkerId, event: DealerEvent) {
+    pub(crate) fn answers(&mut self, worker: WorkerId, event: DealerEvent) {
         let over = matches!(event, DealerEvent::Gone { .. });
         if self.process(worker).channel || over {
             let at = self.next_word(worker);
@@ -293,7 +304,7 @@ impl World {
         process.last_word
     }
 
-    fn process(&mut self, worker: WorkerId) -> &mut Process {
+    pub(crate) fn process(&mut self, worker: WorkerId) -> &mut Process {
         self.processes.get_mut(&worker).expect("a worker that was started")
     }
 }

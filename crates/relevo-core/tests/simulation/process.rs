@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use relevo_core::{ConnectionId, Given, ListenerId, Member, QueryId};
 
+use crate::agent::Agent;
 use crate::random::Random;
 
 pub(crate) struct Process {
@@ -28,6 +29,7 @@ pub(crate) struct Process {
     pub(crate) draining: bool,
     /// It has closed its listeners for good and exits when its connections have ended.
     pub(crate) leaving: bool,
+    pub(crate) agent: Agent,
     pub(crate) character: Character,
 }
 
@@ -52,6 +54,7 @@ pub(crate) enum Deed {
     /// It accepts from the socket that it works on.
     Accepts(ListenerId),
     Finishes(ConnectionId),
+    SaysLoad,
     Misdeed(Misdeed),
     Signalled,
     Dies(i32),
@@ -62,6 +65,8 @@ pub(crate) enum Deed {
 pub(crate) enum Misdeed {
     Crashes,
     Hangs,
+    /// It is stopped, and goes on after some time.
+    StandsStill,
     LosesChannel,
     Misbehaves,
     AsksToLeave,
@@ -75,6 +80,7 @@ pub(crate) enum Message {
     Answered(QueryId, Member, Given),
     Refused(QueryId),
     Connection(ConnectionId, ListenerId),
+    Count,
     Drain,
     Disconnect,
     AllowedToLeave,
@@ -94,6 +100,10 @@ pub(crate) struct Character {
     pub(crate) stubborn: bool,
     pub(crate) survives_refusal: bool,
     pub(crate) max_connections: usize,
+    /// It says what it likes about its load.
+    pub(crate) lies: bool,
+    /// How busy it is at least, per mille, if it can say so.
+    pub(crate) busy: Option<u16>,
     pub(crate) misdeeds: Vec<(Duration, Misdeed)>,
 }
 
@@ -114,6 +124,7 @@ impl Process {
             holds: BTreeSet::new(),
             draining: false,
             leaving: false,
+            agent: Agent::default(),
             character,
         }
     }
@@ -135,6 +146,7 @@ impl Character {
             boots_after: random.millis(300),
             has_agent: agent,
             max_connections: usize::MAX,
+            busy: Some(random.below(900) as u16),
             ..Self::default()
         }
     }
@@ -156,6 +168,8 @@ impl Character {
             stubborn: random.percent(15),
             survives_refusal: random.percent(30),
             max_connections: if random.percent(15) { 3 } else { usize::MAX },
+            lies: random.percent(10),
+            busy: random.percent(80).then(|| random.below(900) as u16),
             misdeeds: misdeeds(random),
         }
     }
@@ -164,14 +178,15 @@ impl Character {
 fn misdeeds(random: &mut Random) -> Vec<(Duration, Misdeed)> {
     let mut misdeeds = Vec::new();
     while random.percent(60) {
-        let misdeed = match random.below(20) {
+        let misdeed = match random.below(23) {
             0..7 => Misdeed::Crashes,
             7..10 => Misdeed::Hangs,
             10..12 => Misdeed::LosesChannel,
             12..14 => Misdeed::Misbehaves,
             14..17 => Misdeed::AsksToLeave,
             17..18 => Misdeed::Closes,
-            18.. => Misdeed::ClosesAndOpensAgain,
+            18..21 => Misdeed::StandsStill,
+            21.. => Misdeed::ClosesAndOpensAgain,
         };
         let after = if random.percent(30) { random.millis(600) } else { random.millis(40_000) };
         misdeeds.push((after, misdeed));

@@ -109,7 +109,7 @@ impl Rules {
     }
 
     pub(crate) fn covers_anything(&self) -> bool {
-        self.spec.balance == Balance::Kernel && !self.accepting.is_empty()
+        self.accepting.iter().any(|member| matches!(member.seat, Seat::Slot(_)))
     }
 
     pub(crate) fn check(
@@ -526,7 +526,12 @@ impl Rules {
         for member in &self.open {
             let accepting = self.accepting.contains(member);
             let Seat::Slot(slot) = member.seat else {
-                let deals = self.spec.balance == Balance::RoundRobin;
+                let deals = match (member.seat, self.spec.balance) {
+                    (Seat::Front, _) | (_, Balance::RoundRobin | Balance::LeastConnections) => true,
+                    // A slot alone needs no dealing, if it was alone when the socket was made.
+                    (_, Balance::Auto) => self.most > 1 && accepting,
+                    (_, Balance::Kernel | Balance::Shared) => false,
+                };
                 assert_eq!(accepting, deals, "{member:?}");
                 continue;
             };

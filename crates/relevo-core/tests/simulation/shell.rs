@@ -18,14 +18,18 @@ impl World {
         match happening {
             Happening::Told(event) => self.told(&event),
             Happening::Heard(worker, event) => {
-                if self.processes.get(&worker).is_none_or(|process| process.heard) {
+                if self.is_heard(worker) {
                     self.told(&event);
                 }
             }
             Happening::Dealt(event) => self.dealt(event),
             Happening::Answered(worker, event) => self.answered(worker, event),
             Happening::Does(worker, deed) => self.does(worker, deed),
+            Happening::Thaws(worker) => self.thaws(worker),
             Happening::Opens(member) => self.opens(member),
+            Happening::Closes(member) => self.closes(member),
+            Happening::Meddles => self.meddles(),
+            Happening::Floods(listener) => self.floods(listener),
             Happening::Tries(member) => self.tries(member),
             Happening::Arrives => self.arrives(),
             Happening::Orders => self.orders(),
@@ -35,6 +39,13 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Whether what comes from the worker's channel is read.
+    fn is_heard(&mut self, worker: WorkerId) -> bool {
+        let Some(process) = self.processes.get_mut(&worker) else { return true };
+        process.agent.heard = self.now;
+        process.heard
     }
 
     /// Tells the supervisor: once, twice, or, if the design can do without, not at all.
@@ -88,6 +99,7 @@ impl World {
         if self.processes.get(&worker).is_none_or(|process| process.dealer_knows) {
             return;
         }
+        self.process(worker).agent.heard = self.now;
         if let DealerEvent::Placed { connection } | DealerEvent::NotTaken { connection, .. } = event
         {
             self.books.landed(connection);
@@ -102,10 +114,10 @@ impl World {
                 self.soon(5, Happening::Does(worker, Deed::Signalled));
             }
             Action::Kill { worker } => self.soon(5, Happening::Does(worker, Deed::Dies(9))),
-            Action::OpenMember { member, .. } => self.soon(20, Happening::Opens(member)),
+            Action::OpenMember { member, .. } => self.in_turn(20, Happening::Opens(member)),
             Action::CloseMember { member } => {
                 self.tally.retired_closed += u64::from(self.rules.has_left(member));
-                self.closes(member);
+                self.in_turn(0, Happening::Closes(member));
             }
             Action::Answer { worker, query, member, given } => {
                 self.tally.answers += 1;
@@ -140,14 +152,15 @@ impl World {
             Action::Tell(notice) => self.counts(&notice),
             Action::Exit { .. } => {
                 for member in self.sockets.clone() {
-                    self.closes(member);
+                    self.in_turn(0, Happening::Closes(member));
                 }
             }
             Action::Progress { .. } | Action::Notify(_) => {}
         }
     }
 
-    pub(crate) fn perform_dealing(&mut self, action: DealerAction) {
+    /// What comes of it at once is the dealer's next event.
+    pub(crate) fn perform_dealing(&mut self, action: DealerAction) -> Option<DealerEvent> {
         match action {
             DealerAction::Watch { member, on: true } => {
                 self.watched.insert(member);
@@ -156,7 +169,10 @@ impl World {
             DealerAction::Watch { member, on: false } => {
                 self.watched.remove(&member);
             }
-            DealerAction::Try { member } => self.soon(2, Happening::Tries(member)),
+            DealerAction::Try { member } => {
+                let millis = if self.flooded { 0 } else { 2 };
+                self.soon(millis, Happening::Tries(member));
+            }
             DealerAction::Give { connection, worker, listener } => {
                 self.gives(connection, worker, listener);
             }
@@ -172,26 +188,35 @@ impl World {
                 self.books.lost(connection);
                 self.tally.lost_with_their_listener += 1;
             }
-            // Nobody counts and nothing is weighed here: connections come by the hash.
-            DealerAction::Count { .. } | DealerAction::Tell(_) | DealerAction::Mend { .. } => {}
-            DealerAction::Steer { listener, .. } => {
-                let refused = DealerEvent::Steered { listener, refused: Some(1) };
-                self.soon(1, Happening::Dealt(refused));
-            }
-            DealerAction::Look { listener, .. } => {
-                let seen = relevo_core::Seen::default();
-                self.soon(1, Happening::Dealt(DealerEvent::Looked { listener, seen }));
-            }
             DealerAction::QueuesEmptied => self.soon(5, Happening::Told(Event::QueuesEmptied)),
+            DealerAction::Count { worker } => self.send(worker, Message::Count),
+            DealerAction::Tell(notice) => self.tells(&notice),
+            DealerAction::Mend { member } => {
+                self.tally.mended += 1;
+                self.kernel.listens(member);
+            }
+            DealerAction::Steer { listener, weights } => {
+                return Some(self.steers(listener, weights));
+            }
+            DealerAction::Look { listener, strangers } => {
+                return Some(self.looks(listener, strangers));
+            }
         }
+        None
     }
 
-    /// An order to the dealer: none overtakes another.
+    /// An order to the dealer.
     fn order(&mut self, event: DealerEvent) {
-        let lag = self.lag();
+        self.in_turn(0, Happening::Dealt(event));
+    }
+
+    /// An order to the thread that has the sockets and the dealer, which takes so many milliseconds
+    /// at most: none overtakes another.
+    fn in_turn(&mut self, millis: u64, happening: Happening) {
+        let lag = self.lag() + millis;
         let at = (self.now + self.random.millis(lag)).max(self.last_order);
         self.last_order = at;
-        self.at(at, Happening::Dealt(event));
+        self.at(at, happening);
     }
 
     fn spawns(&mut self, worker: WorkerId) {
@@ -227,7 +252,7 @@ impl World {
             Event::MemberFailed { member, errno: 98, holder: None }
         } else {
             self.tally.members_opened += 1;
-            self.sockets.insert(member);
+            self.joins(member);
             Event::MemberOpened { member, address: format!("{member}") }
         };
         self.soon(5, Happening::Told(event));
@@ -242,7 +267,8 @@ impl World {
             if !others {
                 self.books.listener_closes(member.listener);
             }
-            self.order(if others {
+            self.kernel.closes(member);
+            self.dealt(if others {
                 DealerEvent::Retired { member }
             } else {
                 DealerEvent::Closed { member }
@@ -256,18 +282,21 @@ impl World {
         let listeners: Vec<ListenerId> = self.sockets.iter().map(|m| m.listener).collect();
         for _ in 0..burst {
             let Some(listener) = self.random.pick(&listeners) else { break };
-            let members: Vec<Member> =
-                self.sockets.iter().copied().filter(|m| m.listener == listener).collect();
-            let Some(member) = self.random.pick(&members) else { break };
-            let connection = self.connection();
-            self.tally.connections += 1;
-            self.books.arrives(connection, member);
-            self.readable(member);
-            for worker in self.acceptors(member) {
-                self.soon(3, Happening::Does(worker, Deed::Accepts(member.listener)));
-            }
+            self.connects(listener);
         }
-        self.soon(1500, Happening::Arrives);
+        let often = if self.brisk { 50 } else { 1500 };
+        self.soon(often, Happening::Arrives);
+    }
+
+    pub(crate) fn connects(&mut self, listener: ListenerId) {
+        let Some(member) = self.chooses(listener) else { return };
+        let connection = self.connection();
+        self.tally.connections += 1;
+        self.books.arrives(connection, member);
+        self.readable(member);
+        for worker in self.acceptors(member) {
+            self.soon(3, Happening::Does(worker, Deed::Accepts(member.listener)));
+        }
     }
 
     /// Who accepts from this socket by itself.
@@ -283,20 +312,24 @@ impl World {
             .collect()
     }
 
-    fn readable(&mut self, member: Member) {
-        if self.watched.contains(&member) && self.books.waiting_in(member) > 0 {
+    pub(crate) fn readable(&mut self, member: Member) {
+        let shut = self.kernel.is_shut(member);
+        if self.watched.contains(&member) && (shut || self.books.waiting_in(member) > 0) {
             self.soon(1, Happening::Dealt(DealerEvent::Readable { member }));
         }
     }
 
     fn tries(&mut self, member: Member) {
-        if self.unkind && self.random.percent(2) {
+        if self.kernel.is_tried(member) || self.unkind && self.random.percent(2) {
             self.tally.accepts_failed += 1;
             self.deal(DealerEvent::AcceptFailed { member });
             return self.readable(member);
         }
         let event = match self.books.primary_accepts(member) {
-            Some(connection) => DealerEvent::Accepted { connection, member },
+            Some(connection) => {
+                self.tally.rescued += u64::from(self.is_blocked(member));
+                DealerEvent::Accepted { connection, member }
+            }
             None => DealerEvent::NothingThere { member },
         };
         self.deal(event);

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, Member, RequestId, ServiceState, Spec,
-    Supervisor, Time, Wish, WorkerId,
+    Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, ListenerId, Member, RequestId,
+    ServiceState, Spec, Supervisor, Time, Wish, WorkerId,
 };
 
 use crate::books::Books;
 use crate::history::{History, Step};
+use crate::kernel::{Kernel, Todo};
 use crate::process::{Deed, Process};
 use crate::random::Random;
 use crate::rules::Rules;
 use crate::tally::Tally;
+use crate::weights::Weights;
 
 pub(crate) struct World {
     pub(crate) random: Random,
@@ -32,7 +34,12 @@ pub(crate) struct World {
     pub(crate) sockets: BTreeSet<Member>,
     pub(crate) watched: BTreeSet<Member>,
     pub(crate) books: Books,
+    pub(crate) kernel: Kernel,
     pub(crate) rules: Rules,
+    pub(crate) weights: Weights,
+    /// More connections than usual come, or very many.
+    pub(crate) brisk: bool,
+    pub(crate) flooded: bool,
     /// When the last order of the supervisor to the dealer arrives.
     pub(crate) last_order: Duration,
     pub(crate) history: History,
@@ -51,7 +58,11 @@ pub(crate) enum Happening {
     /// The dealer learns something from a worker's channel.
     Answered(WorkerId, DealerEvent),
     Does(WorkerId, Deed),
+    Thaws(WorkerId),
     Opens(Member),
+    Closes(Member),
+    Meddles,
+    Floods(ListenerId),
     Tries(Member),
     Arrives,
     Orders,
@@ -63,8 +74,13 @@ impl World {
         let mut random = Random::new(seed);
         let spec = Spec {
             slots: [1, 2, 2, 3, 4][random.below(5) as usize],
-            balance: [Balance::Kernel, Balance::Kernel, Balance::RoundRobin, Balance::Shared]
-                [random.below(4) as usize],
+            balance: match random.below(20) {
+                0..8 => Balance::Auto,
+                8..13 => Balance::Kernel,
+                13..15 => Balance::LeastConnections,
+                15..18 => Balance::RoundRobin,
+                _ => Balance::Shared,
+            },
             agent: random.percent(80),
             ready_timeout: Duration::from_secs(2 + random.below(8)),
             drain_timeout: Duration::from_secs(1 + random.below(15)),
@@ -84,12 +100,18 @@ impl World {
             1 => ports.push(Wish { address: ":::0".into(), kind: Kind::Tcp, index: Some(0) }),
             _ => {}
         }
+        let by_load = random.percent(70);
+        let refuses = random.percent(15);
         let mut world = Self {
             now: start,
             latest: time,
             unkind: true,
             supervisor: Supervisor::new(spec.clone(), time, random.below(u64::MAX)),
-            dealer: Dealer::new(spec.balance, true),
+            dealer: Dealer::new(spec.balance, by_load),
+            kernel: Kernel::new(refuses),
+            weights: Weights::new(by_load),
+            brisk: false,
+            flooded: false,
             rules: Rules::new(spec.clone()),
             random,
             spec,
@@ -120,6 +142,9 @@ impl World {
         }
         self.soon(10_000, Happening::Orders);
         self.soon(60_000, Happening::ClockLeaps);
+        if self.random.percent(50) {
+            self.soon(20_000, Happening::Meddles);
+        }
         let end = self.now + Duration::from_secs(5) + self.random.millis(80_000);
         self.live_until(end, |_| false);
     }
@@ -188,7 +213,7 @@ impl World {
         steady || self.rules.exited.is_some()
     }
 
-    fn lives_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn lives_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         // Two rollouts, the one under way and the one that follows, after the longest backoff.
         let spec = &self.spec;
         let each = spec.ready_timeout + spec.drain_timeout + spec.stop_timeout;
@@ -205,7 +230,7 @@ impl World {
         }
     }
 
-    fn live_until(&mut self, end: Duration, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn live_until(&mut self, end: Duration, done: impl Fn(&Self) -> bool) {
         while !done(self) {
             let happens = self.agenda.first_key_value().map(|((at, _), _)| *at);
             let supervisor = self.supervisor.deadline().map(|due| due.at.since_origin());
@@ -260,18 +285,33 @@ impl World {
         }
     }
 
-    /// Tells the dealer, and does what it wants.
+    /// Tells the dealer, and does what it wants, until nothing more comes of it.
     pub(crate) fn deal(&mut self, event: DealerEvent) {
+        let mut todo = Todo::from([event]);
+        while let Some(event) = todo.pop_front() {
+            self.deal_one(event, &mut todo);
+        }
+        if self.kernel.has_groups() {
+            let (now, groups) = (Time::from_origin(self.now), self.dealer.groups());
+            self.weights.check(now, &groups, &self.kernel, &mut self.tally);
+        }
+    }
+
+    fn deal_one(&mut self, event: DealerEvent, todo: &mut Todo) {
         self.tally.steps += 1;
         let time = Time::from_origin(self.now);
         self.history.begin(time, Step::Dealt(event.clone(), Vec::new()));
+        self.weights.told(&event);
+        if let DealerEvent::Looked { listener, seen } = &event {
+            self.kernel.was_looked_at(*listener, seen);
+        }
         let actions = self.dealer.handle(time, event);
         self.history.dealt(&actions);
         let more = self.dealer.handle(time, DealerEvent::Tick);
         assert_eq!(more, [], "was left over for the next event");
         assert!(self.dealer.deadline().is_none_or(|due| due > time), "a busy loop");
         for action in actions {
-            self.perform_dealing(action);
+            todo.extend(self.perform_dealing(action));
         }
         assert_eq!(self.dealer.held(), self.books.held(), "a connection is forgotten");
     }
