@@ -111,12 +111,13 @@ impl Dealer {
     #[must_use]
     pub fn handle(&mut self, now: Time, event: DealerEvent) -> Vec<DealerAction> {
         self.now = self.now.max(now);
+        let concerned = event.listener();
         self.record(event);
-        self.steering.step(&self.workers, self.now, &mut self.actions);
+        self.steering.step(concerned, &self.workers, self.now, &mut self.actions);
         self.rescue();
         self.deal_waiting();
         self.lose_closed();
-        self.update_watching();
+        self.update_watching(concerned);
         self.empty_queues();
         std::mem::take(&mut self.actions)
     }
@@ -428,9 +429,12 @@ impl Dealer {
         }
     }
 
-    fn update_watching(&mut self) {
-        let members: Vec<(Member, Watched)> =
-            self.members.iter().map(|(member, watched)| (*member, *watched)).collect();
+    /// Of one listener, or of all.
+    fn update_watching(&mut self, only: Option<ListenerId>) {
+        let members = self.members.iter().map(|(member, watched)| (*member, *watched));
+        let members: Vec<(Member, Watched)> = members
+            .filter(|(member, _)| only.is_none_or(|listener| member.listener == listener))
+            .collect();
         for (member, watched) in members {
             let now = match (watched, self.has_room(member.listener)) {
                 (Watched::No, true) => Watched::Yes,

@@ -114,6 +114,32 @@ pub enum DealerEvent {
     Tick,
 }
 
+impl DealerEvent {
+    /// The listener that alone is concerned; `None` where what other listeners can have may change too.
+    pub(super) fn listener(&self) -> Option<ListenerId> {
+        match self {
+            Self::Accept { member, .. }
+            | Self::Retired { member }
+            | Self::Closed { member }
+            | Self::Joined { member }
+            | Self::Readable { member }
+            | Self::NothingThere { member } => Some(member.listener),
+            Self::Eligible { listener, .. }
+            | Self::Steered { listener, .. }
+            | Self::Looked { listener, .. } => Some(*listener),
+            Self::Agent { .. }
+            | Self::Load { .. }
+            | Self::Accepted { .. }
+            | Self::AcceptFailed { .. }
+            | Self::Placed { .. }
+            | Self::NotTaken { .. }
+            | Self::Gone { .. }
+            | Self::EmptyQueues { .. }
+            | Self::Tick => None,
+        }
+    }
+}
+
 /// What a worker's agent counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {

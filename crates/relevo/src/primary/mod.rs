@@ -168,6 +168,7 @@ impl Primary {
                     self.output.say(&log::dealer_line(&notice, pid, address));
                 }
                 Told::Complaint(what) => self.output.say(&what),
+                Told::Ended(worker) => self.bury(worker),
             }
         }
     }
@@ -219,8 +220,7 @@ impl Primary {
             self.end_output(worker, Stream::Out);
             self.end_output(worker, Stream::Err);
             self.processes.bury(worker);
-            let reports = self.hub.end_channel(worker);
-            self.take_in(reports);
+            self.hub.end_channel(worker);
             self.events.push_back(failed);
         }
     }
@@ -275,13 +275,16 @@ impl Primary {
             return;
         }
         self.on_launch(worker);
-        let reports = self.hub.end_channel(worker);
-        self.take_in(reports);
-        self.end_output(worker, Stream::Out);
-        self.end_output(worker, Stream::Err);
         if let Some(fd) = self.processes.pidfd(worker) {
             let _ = self.poller.remove(fd);
         }
+        self.hub.end_channel(worker);
+    }
+
+    /// The worker has said all that it ever will.
+    fn bury(&mut self, worker: WorkerId) {
+        self.end_output(worker, Stream::Out);
+        self.end_output(worker, Stream::Err);
         if let Some(exit) = self.processes.bury(worker) {
             self.events.push_back(Event::Exited { worker, exit });
         }

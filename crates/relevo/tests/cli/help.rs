@@ -110,7 +110,8 @@ fn the_main_page_names_every_command_and_runs_all_options() {
     ] {
         assert!(page.contains(option), "{option}: {page}");
     }
-    for default in ["[default: auto", "4096]", "30s]", "25s]", "10s]", "SIGTERM]", "auto]", "load]"] {
+    for default in ["[default: auto", "4096]", "30s]", "25s]", "10s]", "SIGTERM]", "auto]", "load]"]
+    {
         assert!(page.contains(default), "{default}: {page}");
     }
 }

@@ -146,15 +146,25 @@ impl Steering {
         }
     }
 
-    /// Does what is due.
+    /// Does what is due: of one group, or of all.
     pub(super) fn step(
         &mut self,
+        only: Option<ListenerId>,
         workers: &BTreeMap<WorkerId, Hand>,
         now: Time,
         actions: &mut Vec<DealerAction>,
     ) {
-        for group in self.groups.values_mut() {
-            group.step(workers, now, actions);
+        match only {
+            Some(listener) => {
+                if let Some(group) = self.groups.get_mut(&listener) {
+                    group.step(workers, now, actions);
+                }
+            }
+            None => {
+                for group in self.groups.values_mut() {
+                    group.step(workers, now, actions);
+                }
+            }
         }
     }
 

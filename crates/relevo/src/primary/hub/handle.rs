@@ -20,6 +20,8 @@ use super::{Hub, Inherited};
 
 /// How many orders and how many reports wait at most.
 const QUEUE: usize = 1024;
+/// How many reports are taken in one round of the primary's loop.
+const AT_ONCE: usize = 64;
 
 /// See the module's documentation.
 pub(crate) struct HubHandle {
@@ -38,6 +40,8 @@ pub(crate) enum Told {
     Event(Event),
     Notice(DealerNotice),
     Complaint(String),
+    /// Of this worker nothing more is to come.
+    Ended(WorkerId),
 }
 
 impl HubHandle {
@@ -78,24 +82,24 @@ impl HubHandle {
         self.reported.as_fd()
     }
 
-    /// The reports that have come.
+    /// Reports that have come. Not more than a few at once: a worker that floods the hub must not keep
+    /// the primary from its other duties.
     pub(crate) fn take_reports(&self) -> Vec<Told> {
         self.reported.hush();
-        self.reports.try_iter().map(told).collect()
+        let reports: Vec<Told> = self.reports.try_iter().take(AT_ONCE).map(told).collect();
+        if reports.len() == AT_ONCE {
+            self.reported.ring();
+        }
+        reports
     }
 
     pub(crate) fn add_channel(&self, worker: WorkerId, socket: OwnedFd) {
         self.order(Order::AddChannel { worker, socket });
     }
 
-    /// The worker's process has ended: what it still said comes first.
-    pub(crate) fn end_channel(&self, worker: WorkerId) -> Vec<Told> {
-        let (done, end) = sync_channel(1);
-        self.order(Order::EndChannel { worker, done });
-        let last = end.recv().unwrap_or_default();
-        let mut said = self.take_reports();
-        said.extend(last.into_iter().map(told));
-        said
+    /// The worker's process has ended. `Told::Ended` comes when all that it still said has come.
+    pub(crate) fn end_channel(&self, worker: WorkerId) {
+        self.order(Order::EndChannel { worker });
     }
 
     pub(crate) fn open_member(&self, member: Member, wish: Wish) {
@@ -170,6 +174,7 @@ fn told(report: Report) -> Told {
         Report::Event(event) => Told::Event(event),
         Report::Notice(notice) => Told::Notice(notice),
         Report::Complaint(what) => Told::Complaint(what),
+        Report::Ended(worker) => Told::Ended(worker),
         Report::MemberFailed { member, errno, address } => {
             let holder = address.as_ref().and_then(holder);
             Told::Event(Event::MemberFailed { member, errno, holder })

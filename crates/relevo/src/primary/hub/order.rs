@@ -20,11 +20,9 @@ pub(super) enum Order {
         worker: WorkerId,
         socket: OwnedFd,
     },
-    /// Read what a worker that has ended still said, and give up its channel. Answered when done
-    /// with the reports that the queue had no room for.
+    /// Read what a worker that has ended still said, give up its channel, and report `Ended`.
     EndChannel {
         worker: WorkerId,
-        done: SyncSender<Vec<Report>>,
     },
     OpenMember {
         member: Member,
@@ -83,6 +81,8 @@ pub(super) enum Report {
     Notice(DealerNotice),
     /// Something that people should be told, besides.
     Complaint(String),
+    /// Of this worker nothing more is to come.
+    Ended(WorkerId),
 }
 
 /// The hub's ends of the two queues.

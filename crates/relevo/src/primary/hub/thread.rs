@@ -10,7 +10,7 @@ use relevo_sys::poll::{Interest, Poller, Ready};
 
 use super::super::clock::Clock;
 use super::members::MemberSocket;
-use super::order::{Ends, Order, Sight};
+use super::order::{Ends, Order, Report, Sight};
 use super::token::Token;
 use super::{Hub, Inherited};
 
@@ -126,12 +126,10 @@ impl Hub {
     fn follow(&mut self, order: Order) {
         match order {
             Order::AddChannel { worker, socket } => self.add_channel(worker, socket),
-            Order::EndChannel { worker, done } => {
+            Order::EndChannel { worker } => {
                 self.read_rest(worker);
                 self.end_channel(worker);
-                // Nobody waits for it only if the primary is gone.
-                let _ = done.send(self.unreported.drain(..).collect());
-                self.all_reported();
+                self.unreported.push_back(Report::Ended(worker));
             }
             Order::OpenMember { member, wish } => self.open_member(member, &wish),
             Order::CloseMember { member } => self.close_member(member),
