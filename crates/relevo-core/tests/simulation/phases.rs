@@ -10,7 +10,7 @@ use crate::world::{Happening, World};
 /// In so many of a hundred worlds very many connections come: they take time.
 const FLOODED: u64 = 4;
 /// In so many of a hundred worlds somebody interferes once more when all is well.
-const MEDDLED: u64 = 15;
+const MEDDLED: u64 = 40;
 /// In so many of a hundred worlds a worker stands still while all else is well.
 const STANDS_STILL: u64 = 40;
 
