@@ -42,8 +42,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         mistake: "a blocked worker gets more",
         file: "dealer/hand.rs",
-        from: "hand.shunned_until.is_none() && hand.owes_for(self.now) < limit",
-        to: "hand.shunned_until.is_none() && limit > Duration::ZERO",
+        from: "hand.owes_for(self.now) >= limit || self.blocked.contains(id)",
+        to: "limit == Duration::ZERO || self.blocked.contains(id)",
     },
     Mutation {
         mistake: "a vacant slot keeps its weight",
@@ -56,6 +56,12 @@ const MUTATIONS: &[Mutation] = &[
         file: "dealer/steering/group.rs",
         from: "self.rate.is_low_enough_to_deal(1.0 / f64::from(SAMPLE))",
         to: "true",
+    },
+    Mutation {
+        mistake: "a socket that was shut down is tried over and over",
+        file: "dealer/mod.rs",
+        from: "self.steering.failed(member);",
+        to: "",
     },
     Mutation {
         mistake: "a foreign program is not replaced",
