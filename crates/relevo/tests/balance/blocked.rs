@@ -19,6 +19,15 @@ const LATE: Duration = Duration::from_millis(500);
 /// How soon a worker that lives again gets connections again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Where the machine is busy, what was to come over half a second comes in heaps, and a heap is dealt
+/// before anybody can know who is blocked. So what came sooner than this after another does not count,
+const HEAP: Duration = Duration::from_millis(2);
+/// as long as so many do.
+const ENOUGH: usize = 50;
+
+/// When a connection was opened, and how long it then waited.
+type Visit = (Instant, Duration);
+
 /// What keeps a worker from accepting.
 #[derive(Clone, Copy, Debug)]
 enum By {
@@ -68,15 +77,15 @@ impl Victim {
     }
 }
 
-/// How long each of the connections waited that come while one worker accepts nothing.
-fn come(port: u16) -> Vec<std::thread::JoinHandle<Duration>> {
+/// The connections that come while one worker accepts nothing.
+fn come(port: u16) -> Vec<std::thread::JoinHandle<Visit>> {
     let visit = |nth| {
         std::thread::spawn(move || {
             std::thread::sleep(OVER * nth / COMING);
             let asked = Instant::now();
             let answer = get(port, "/").expect("an answer, however late");
             assert_eq!(answer.status, 200);
-            asked.elapsed()
+            (asked, asked.elapsed())
         })
     };
     (0..COMING).map(visit).collect()
@@ -95,10 +104,11 @@ fn next_answer_by(pid: u32, port: u16, since: Instant) -> Duration {
 }
 
 /// One worker of `workers` accepts nothing; `late` connections at most may wait for it.
-fn is_passed_over(balance: &str, workers: usize, by: By, late: usize) -> (Service, usize) {
-    let port = port();
+fn is_passed_over(balance: &str, workers: usize, by: By, late: usize) {
     let what = format!("{balance}, 1 of {workers}, by {by:?}");
-    let service = kitchen(22, port, &format!("-w {workers} --balance {balance}")).start();
+    let port = port();
+    let options = format!("-w {workers} --balance {balance} --weights even");
+    let service = kitchen(22, port, &options).start();
     let mut victim = Victim::block(connect(port).1, by);
     let visits = come(port);
     let slot = slot_of(&service.status(), victim.pid);
@@ -107,13 +117,27 @@ fn is_passed_over(balance: &str, workers: usize, by: By, late: usize) -> (Servic
     }
     let since = victim.revive();
     let again = next_answer_by(victim.pid, port, since);
-    let waits: Vec<Duration> =
-        visits.into_iter().map(|visit| visit.join().expect("no panic")).collect();
-    let waited: Vec<&Duration> = waits.iter().filter(|wait| **wait > LATE).collect();
+    let visits = visits.into_iter().map(|visit| visit.join().expect("an answer")).collect();
+    let counted = one_by_one(visits);
+    assert!(counted.len() >= ENOUGH, "{what}: only {} came one by one", counted.len());
+    let waited: Vec<Duration> = counted.into_iter().filter(|wait| *wait > LATE).collect();
     println!("{what}: {} late, served again after {again:?}", waited.len());
     assert!(waited.len() <= late, "{what}: {waited:?} waited\n{}", service.log());
     assert!(again <= AGAIN, "{what}: it got nothing for {again:?}\n{}", service.log());
-    (service, slot)
+    if balance == "kernel" {
+        is_over(&service, slot);
+    }
+}
+
+/// How long those waited that did not come in a heap.
+fn one_by_one(mut visits: Vec<Visit>) -> Vec<Duration> {
+    visits.sort();
+    let mut last: Option<Instant> = None;
+    let apart = |(at, wait): Visit| {
+        let heaped = last.replace(at).is_some_and(|last| at.duration_since(last) < HEAP);
+        (!heaped).then_some(wait)
+    };
+    visits.into_iter().filter_map(apart).collect()
 }
 
 /// The slot is `hung`, and the others have its share.
@@ -149,8 +173,7 @@ fn is_over(service: &Service, slot: usize) {
 fn are_passed_over_by_the_kernel(workers: usize) {
     let _quiet = QUIET.write();
     for by in [By::Loop, By::Signal] {
-        let (service, slot) = is_passed_over("kernel", workers, by, 10);
-        is_over(&service, slot);
+        is_passed_over("kernel", workers, by, 10);
     }
 }
 
@@ -183,7 +206,8 @@ fn the_other_three_are_dealt_what_comes() {
     are_passed_over_by_the_primary(4);
 }
 
-/// Where all are blocked nobody is to blame, and nothing is lost.
+/// Where all are blocked nobody is to blame but, at most, the one whose queue stood still while no
+/// connection had come to the other's yet; and nothing is lost.
 #[test]
 fn where_all_are_blocked_what_comes_waits() {
     let _quiet = QUIET.write();
@@ -200,7 +224,9 @@ fn where_all_are_blocked_what_comes_waits() {
         for visit in visits {
             visit.join().expect("an answer");
         }
-        assert_eq!(status["listeners"][0]["covering"], serde_json::json!([]), "{status}");
-        assert_eq!(service.count_lines(" accepts nothing"), 0, "{}", service.log());
+        let covering = status["listeners"][0]["covering"].as_array().expect("slots").len();
+        let at_most = usize::from(balance == "kernel");
+        assert!(covering <= at_most, "{status}");
+        assert!(service.count_lines(" accepts nothing") <= at_most, "{}", service.log());
     }
 }

@@ -293,8 +293,11 @@ impl Group {
         self.eventful = false;
         self.check_members(seen, now, actions);
         self.check_strangers(seen, now, actions);
-        if seen.strangers.is_some() && self.shares.contradict() && self.set.is_some() {
-            self.disturbed(Disturbance::Shares, now, actions);
+        if seen.strangers.is_some() {
+            let waiting = seen.members.iter().map(|sight| sight.waiting).max().unwrap_or(0);
+            if self.shares.contradict(waiting) && self.set.is_some() {
+                self.disturbed(Disturbance::Shares, now, actions);
+            }
         }
         self.judge_queues(seen, &heard, workers, now, actions);
     }

@@ -25,6 +25,9 @@ pub(super) struct Shares {
     share: BTreeMap<Seat, f64>,
     counts: BTreeMap<Seat, Count>,
     total: f64,
+    /// The most that was told of at once. Workers tell every now and then, each in its turn, so that as
+    /// many may have arrived somewhere and are not told of yet.
+    largest: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +64,7 @@ impl Shares {
     fn forget(&mut self) {
         self.counts.clear();
         self.total = 0.0;
+        self.largest = 0.0;
     }
 
     pub(super) fn arrived(&mut self, seat: Seat, count: u64, now: Time) {
@@ -69,6 +73,7 @@ impl Shares {
         }
         let n = count as f64;
         self.total += n;
+        self.largest = self.largest.max(n);
         for (other, share) in &self.share {
             let count = self.counts.entry(*other).or_default();
             count.expected += n * share;
@@ -77,11 +82,17 @@ impl Shares {
         self.counts.entry(seat).or_default().arrived += n;
     }
 
-    /// Whether this is more than chance can explain.
-    pub(super) fn contradict(&mut self) -> bool {
-        let wrong = self.counts.values().any(|count| {
+    /// Whether this is more than chance can explain; `waiting` is the most that waits in a queue and
+    /// has not been told of for that reason.
+    pub(super) fn contradict(&mut self, waiting: u32) -> bool {
+        let untold = self.largest + f64::from(waiting);
+        let sockets = self.share.len() as f64;
+        let wrong = self.counts.iter().any(|(seat, count)| {
+            let share = self.share.get(seat).copied().unwrap_or(0.0);
             let chance = DEVIATIONS * count.variance.sqrt() + SLACK;
-            (count.arrived - count.expected).abs() > chance
+            // Too few, as its own are not told of, or too many, as those of all others are not.
+            let late = if count.arrived < count.expected { 1.0 } else { share * sockets };
+            (count.arrived - count.expected).abs() > chance + late * untold
         });
         if wrong || self.total >= ENOUGH {
             self.forget();
@@ -109,8 +120,13 @@ mod tests {
     fn after(first: u64, second: u64, weights: &BTreeMap<Seat, u32>) -> bool {
         let mut shares = Shares::default();
         shares.set(weights, Time::default());
-        come(&mut shares, first, second, LATER);
-        shares.contradict()
+        for _ in 0..first {
+            come(&mut shares, 1, 0, LATER);
+        }
+        for _ in 0..second {
+            come(&mut shares, 0, 1, LATER);
+        }
+        shares.contradict(0)
     }
 
     #[test]
@@ -132,18 +148,32 @@ mod tests {
         let mut shares = Shares::default();
         shares.set(&two(0, 1), LATER);
         come(&mut shares, 1000, 0, LATER);
-        assert!(!shares.contradict());
+        assert!(!shares.contradict(0));
+    }
+
+    /// At 15,000 a second two workers tell of 750 each, every 100 ms and not at the same moment.
+    #[test]
+    fn what_is_not_told_of_yet_is_no_contradiction() {
+        for (told_later, waiting, is_wrong) in [(1, 0, false), (2, 750, false), (4, 0, true)] {
+            let mut shares = Shares::default();
+            shares.set(&two(1, 1), Time::default());
+            for report in 0..10 {
+                come(&mut shares, 750, if report >= told_later { 750 } else { 0 }, LATER);
+            }
+            let wrong = shares.contradict(waiting);
+            assert_eq!(wrong, is_wrong, "{told_later} later, {waiting} in the queue");
+        }
     }
 
     #[test]
     fn small_changes_of_the_weights_do_not_hide_a_foreign_program() {
         let mut shares = Shares::default();
         shares.set(&two(100, 100), Time::default());
-        for second in 0..10 {
+        for second in 0..20 {
             let now = LATER + Duration::from_secs(second);
             shares.set(&two(100 + second as u32, 100), now);
             come(&mut shares, 10, 0, now);
         }
-        assert!(shares.contradict());
+        assert!(shares.contradict(0));
     }
 }
