@@ -110,11 +110,16 @@ impl Dealer {
     /// What to do about `event`. Total, like the supervisor's.
     #[must_use]
     pub fn handle(&mut self, now: Time, event: DealerEvent) -> Vec<DealerAction> {
+        // What time alone has made due is due at every listener.
+        let later = now > self.now;
         self.now = self.now.max(now);
-        let concerned = event.listener();
+        let mut concerned = event.listener().filter(|_| !later);
         self.record(event);
         self.steering.step(concerned, &self.workers, self.now, &mut self.actions);
-        self.rescue();
+        // Who is blocked for one listener is so for all.
+        if self.rescue() {
+            concerned = None;
+        }
         self.deal_waiting();
         self.lose_closed();
         self.update_watching(concerned);
@@ -316,11 +321,12 @@ impl Dealer {
         self.steering.counted(worker, hand, direct, self.now, &mut self.actions);
     }
 
-    /// Accepts for slots whose worker is blocked, for as long as it is.
-    fn rescue(&mut self) {
+    /// Accepts for slots whose worker is blocked, for as long as it is. Says whether others are blocked
+    /// now than before.
+    fn rescue(&mut self) -> bool {
         let rescued = self.steering.rescued();
         if rescued == self.rescued {
-            return;
+            return false;
         }
         let before = std::mem::replace(&mut self.rescued, rescued);
         for member in self.rescued.difference(&before) {
@@ -329,6 +335,7 @@ impl Dealer {
         for member in before {
             self.stop_watching(member);
         }
+        true
     }
 
     /// Unless there is still a reason to.

@@ -369,6 +369,17 @@ fn when_the_system_cannot_accept_nothing_is_looked_for_for_a_moment() {
 }
 
 #[test]
+fn a_pause_ends_at_every_listener_whatever_happens_then() {
+    let mut t = Table::with([1]);
+    check(&t.happens(DealerEvent::Accept { member: front(2), on: true }), "");
+    check(&t.eligible(1, 2, true), "watch 2/all");
+    let failed = DealerEvent::AcceptFailed { member: front(2) };
+    check(&t.happens(failed), "watch 1/all off\nwatch 2/all off");
+    t.now = t.now + MS(150);
+    check(&t.readable(), "try 1/all\nwatch 1/all\nwatch 2/all");
+}
+
+#[test]
 fn what_is_held_is_dealt_while_nothing_is_accepted() {
     let mut t = Table::with([1, 2]);
     assert_eq!(t.deal(1..=1), [1]);

@@ -115,7 +115,8 @@ pub enum DealerEvent {
 }
 
 impl DealerEvent {
-    /// The listener that alone is concerned; `None` where what other listeners can have may change too.
+    /// The listener that alone is concerned, at one moment; `None` where what other listeners can have
+    /// may change too.
     pub(super) fn listener(&self) -> Option<ListenerId> {
         match self {
             Self::Accept { member, .. }
