@@ -189,6 +189,9 @@ impl<'a> Circle<'a> {
 
     /// When the next of them counts as blocked, so that others need no longer wait for it.
     pub(super) fn next_blocked(&self) -> Option<Time> {
+        if !self.hands.iter().any(|(_, hand)| hand.has_room()) {
+            return None;
+        }
         let limit = self.blocked_after();
         let oldest = |hand: &Hand| hand.in_flight.iter().map(|(_, given)| *given).min();
         self.live().filter_map(|(_, hand)| Some(oldest(hand)? + limit)).min()

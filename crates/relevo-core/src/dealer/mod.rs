@@ -14,6 +14,9 @@ mod hand;
 mod steering;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
