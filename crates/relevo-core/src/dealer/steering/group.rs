@@ -413,7 +413,10 @@ impl Group {
             })
             .collect();
         if self.set.as_ref() != Some(&in_order) {
-            self.shares.restart(now);
+            // Where only the weights are others, it depends on by how much.
+            if self.set.is_none() {
+                self.shares.restart(now);
+            }
             self.set = Some(in_order.clone());
             actions.push(DealerAction::Steer { listener: self.listener, weights: in_order });
         }

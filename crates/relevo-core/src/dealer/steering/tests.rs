@@ -452,6 +452,31 @@ fn where_steering_is_refused_it_is_said_once_and_the_hash_deals() {
     assert!(!table.is_front());
 }
 
+/// Load moves the weights a little every second, and all connections go to the busier slot.
+#[test]
+fn a_foreign_program_is_noticed_while_weights_move() {
+    let mut table = Table::settled(Balance::Kernel);
+    let (mut told, mut changes) = (Vec::new(), 0);
+    for tenth in 0_u16..100 {
+        table.now = table.now + Duration::from_millis(100);
+        // Now this, now that one is busy, so that they do not settle.
+        let busy = if tenth / 20 % 2 == 0 { [950, 400] } else { [400, 950] };
+        let mut actions = table.load(1, 10, 20, Some(busy[0]));
+        actions.extend(table.load(2, 10, 0, Some(busy[1])));
+        actions.extend(table.happens(DealerEvent::Tick));
+        let look = DealerAction::Look { listener: LISTENER, strangers: true };
+        if actions.contains(&look) {
+            let heard = table.now.since_origin().as_millis() as u64;
+            actions.extend(table.looked([0, 0], [heard, heard], 0));
+        }
+        changes += weights(&actions).len();
+        told.extend(notices(&actions));
+    }
+    assert!(changes >= 5, "{changes}");
+    let disturbed = DealerNotice::Disturbed { listener: LISTENER, how: Disturbance::Shares };
+    assert_eq!(told, [disturbed]);
+}
+
 #[test]
 fn the_busier_slot_gets_less_under_load() {
     let mut table = Table::settled(Balance::Kernel);
