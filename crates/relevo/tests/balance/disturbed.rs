@@ -94,6 +94,8 @@ impl Stream {
 
 const CLIENTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(10);
+/// For how long connections are not compared with the weights after these are new.
+const SETTLE: Duration = Duration::from_secs(4);
 
 /// Waits for a line about what was done at `since`, when `before` had been answered.
 fn assert_noticed(service: &Service, words: &str, stream: &Stream, since: Instant, before: u64) {
@@ -222,7 +224,7 @@ fn a_program_that_somebody_else_put_on_the_group_is_replaced() {
         let words = "new connections did not go where they were sent; the weights are set anew";
         let Some(socket) = socket_of(service.worker_pids()[0], address(&service)) else { return };
         let stream = Stream::begin(port, PAUSE);
-        stream.goes_on_for(600);
+        std::thread::sleep(SETTLE);
         let (since, before) = (Instant::now(), stream.answered());
         steer(&socket, weights).expect("a program");
         assert_noticed(&service, words, &stream, since, before);
