@@ -142,8 +142,8 @@ fn what_is_not_built_is_not_known() {
         let name = option.split(' ').next().unwrap_or_default();
         check(&format!("run {option} kitchen.js"), 2, &["there is no option", name]);
     }
-    check("run --balance auto kitchen.js", 2, &["`auto` is not a way to balance"]);
-    check("run --balance least-connections kitchen.js", 2, &["is not a way to balance"]);
+    check("run --balance hash kitchen.js", 2, &["`hash` is not a way to balance"]);
+    check("run --weights equal kitchen.js", 2, &["`equal` is not a way to weigh slots"]);
     for command in [
         "start",
         "restart",

@@ -128,8 +128,9 @@ impl<'a> Circle<'a> {
     /// Who is dealt the next connection; nobody, if it had better wait.
     pub(super) fn next(&self, choice: Choice) -> Option<WorkerId> {
         let live: Vec<_> = self.live().copied().collect();
-        // Nobody is given more while blocked, unless all are.
-        let all: Vec<_> = if live.is_empty() { self.hands.clone() } else { live };
+        // Nobody is given more while blocked, unless all are: then who is so for least long may only be
+        // slow.
+        let all = if live.is_empty() { self.least_late() } else { live };
         let counted: Option<Vec<_>> = match choice {
             Choice::InTurn => None,
             Choice::Fewest => {
@@ -175,6 +176,13 @@ impl<'a> Circle<'a> {
             let blocked = hand.owes_for(self.now) >= limit || self.blocked.contains(id);
             hand.shunned_until.is_none() && !blocked
         })
+    }
+
+    /// Those who have not taken what they were given for less than twice as long as the quickest.
+    fn least_late(&self) -> Vec<(WorkerId, &'a Hand)> {
+        let willing = || self.hands.iter().filter(|(_, hand)| hand.shunned_until.is_none());
+        let least = willing().map(|(_, hand)| hand.owes_for(self.now)).min().unwrap_or_default();
+        willing().filter(|(_, hand)| hand.owes_for(self.now) <= least * 2).copied().collect()
     }
 
     /// Whether so much is in flight that being slow says nothing.

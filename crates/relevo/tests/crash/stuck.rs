@@ -36,8 +36,10 @@ fn a_reload_replaces_a_stopped_worker_within_its_deadlines() {
             assert_eq!(status, Ok(200), "{balance}: {}", service.log());
         }
         eventually("its end", || if proc::lives(victim) { Err(service.log()) } else { Ok(()) });
+        // The line may be written after the deed.
+        service.wait_until_calm();
+        service.wait_for_line("did not end by the stop signal; killing it");
         let killed = service.count_lines("did not end by the stop signal; killing it");
         assert_eq!(killed, 1, "{}", service.log());
-        service.wait_until_calm();
     }
 }

@@ -296,6 +296,32 @@ fn a_blocked_worker_gets_one_and_no_more() {
 }
 
 #[test]
+fn where_both_are_late_the_one_that_is_only_slow_gets_what_comes() {
+    let mut table = Table::settled(Balance::LeastConnections);
+    let mut given = Vec::new();
+    for _ in 0..12 {
+        table.now = table.now + Duration::from_millis(10);
+        let connection = ConnectionId(table.next);
+        table.next += 1;
+        let common = Member { listener: LISTENER, seat: Seat::Common };
+        for action in table.happens(DealerEvent::Accepted { connection, member: common }) {
+            if let DealerAction::Give { worker, connection, .. } = action {
+                given.push((table.now, worker, connection));
+            }
+        }
+        // Worker 2 takes each after 30 ms, worker 1 none.
+        let now = table.now;
+        for (at, worker, connection) in given.clone() {
+            if worker == WorkerId(2) && now.since(at) == Duration::from_millis(30) {
+                let _ = table.happens(DealerEvent::Placed { connection });
+            }
+        }
+    }
+    let behind = given.iter().filter(|(_, worker, _)| *worker == WorkerId(1)).count();
+    assert!(behind <= 3, "{behind} of {}", given.len());
+}
+
+#[test]
 fn queues_are_looked_at_while_the_kernel_deals_and_something_goes_on() {
     let mut table = Table::settled(Balance::Kernel);
     let look = [DealerAction::Look { listener: LISTENER, strangers: false }];
