@@ -9,7 +9,9 @@ const net = require('net');
 const os = require('os');
 const path = require('path');
 
-const AGENT = path.join(__dirname, '..', 'agent.cjs');
+const AGENT = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'relevo-agent-')), 'agent.cjs');
+fs.writeFileSync(AGENT, require('../join.cjs').joined());
+process.on('exit', () => fs.rmSync(path.dirname(AGENT), { recursive: true, force: true }));
 const DEADLINE_MS = 20000;
 
 // What each app begins with: `say` tells the test, `gate` waits for its word.

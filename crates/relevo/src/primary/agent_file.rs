@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::runtime_dir;
 
 /// The agent's text.
-const TEXT: &str = include_str!("../../../../agent/agent.cjs");
+const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/agent.cjs"));
 
 /// Where the agent lies.
 #[derive(Clone, Debug)]

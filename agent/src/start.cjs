@@ -1,0 +1,4 @@
+// Last, when all of the above is defined.
+quietly(() => {
+  if (isManagedWorker()) start();
+});

@@ -1,0 +1,25 @@
+// -------------------------------------------------------------------------------------------------------------- UDP
+
+function watchUdp() {
+  subscribe('udp.socket', ({ socket }) => {
+    udpSockets.add(socket);
+    if (draining) stopReceiving(socket);
+  });
+}
+
+/**
+ * A UDP socket has no connections: it only stops to read, so that datagrams go to the workers that share its port. It
+ * goes on sending, and Node's `disconnect` closes it. Sockets of the worker's own (clients, say) are left alone: that
+ * cluster handed a handle out is seen by the close() it puts on it.
+ */
+function stopReceiving(socket) {
+  const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+  const state = symbol && socket[symbol];
+  if (!state || !state.handle) return;
+  if (!state.receiving) {
+    socket.once('listening', () => quietly(() => state.receiving && stopReceiving(socket)));
+  } else if (Object.prototype.hasOwnProperty.call(state.handle, 'close')) {
+    state.handle.recvStop();
+    state.receiving = false;
+  }
+}
