@@ -8,11 +8,28 @@ function say(fields, written = () => {}) {
   });
 }
 
-function onMessage(message) {
+function onMessage(message, handle) {
   if (message.cmd === COMMAND) {
-    if (message.act === 'drain' && !draining) drain();
-    else if (message.act === 'count') count(message.every_ms);
-  } else if (message.cmd === 'NODE_CLUSTER' && message.act === 'disconnect') {
+    onWord(message);
+    return;
+  }
+  noteReply(message);
+  noteArrival(message, handle);
+  if (message.cmd === 'NODE_CLUSTER' && message.act === 'disconnect') {
+    if (draining) quietly(sayShutdown);
     holdDisconnect(message);
+  }
+}
+
+function onWord(message) {
+  switch (message.act) {
+    case 'drain': if (!draining) drain(message); break;
+    case 'count': count(message.every_ms); break;
+    case 'credit': onCredit(message.key, message.n); break;
+    case 'taken': onTaken(message.ids); break;
+    case 'back': onBack(message.ids); break;
+    case 'tickets': onTickets(message.keys); break;
+    case 'broadcast': onBroadcast(message.message, message.from); break;
+    default: // a newer primary's word
   }
 }

@@ -15,6 +15,7 @@ function watchConnections() {
 }
 
 function onAccepted(socket) {
+  onArrival(socket);
   if (draining) track(socket, socket);
   if (counting) countAccepted(socket);
 }
@@ -66,6 +67,9 @@ class Connection {
     this.discarding = false; // nothing that comes in is parsed any more
     this.lingering = undefined; // half-closed, waiting for the peer: { since, heardAt, bytes }
     this.session = undefined; // HTTP/2
+    this.candidate = undefined; // idle, and waits for credit: { bytes }
+    this.stays = false; // nobody wanted it
+    this.moved = false; // another worker has it
   }
 
   get gone() {
@@ -85,8 +89,10 @@ function track(raw, top) {
     connection = new Connection(raw, raw);
     connections.set(raw, connection);
     connectionOf.set(raw, connection);
-    const changed = () => recheckSoon(connection);
-    raw.once('close', changed);
+    raw.once('close', () => {
+      countClosedIdle(connection);
+      recheckSoon(connection);
+    });
   }
   if (connection.top !== top) {
     connection.top = top;
@@ -106,11 +112,15 @@ function trackAgain(socket) {
 
 /** Node's list of HTTP/1 parsers of a server (18 and later), under a symbol that is not exported. */
 function parserListOf(server) {
-  for (const symbol of Object.getOwnPropertySymbols(server)) {
-    if (symbol.description === 'http.server.connections') return server[symbol];
+  if (!parserLists.has(server)) {
+    const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === 'http.server.connections');
+    if (!symbol) return undefined;
+    parserLists.set(server, symbol);
   }
-  return undefined;
+  return server[parserLists.get(server)];
 }
+
+const parserLists = new WeakMap(); // server -> that symbol
 
 /**
  * The raw sockets that servers here have accepted, among all that Node has open. To note each one as it comes would cost

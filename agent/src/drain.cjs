@@ -8,11 +8,18 @@ const busy = new Set(); // connections that contribute work
 const toRecheck = new Set();
 let reported; // the last `left`, as text
 let reportedWork = 0;
+let reportedMoving = 0;
 let drainedSaid = false;
+let lingerMs = Infinity;
+let closedIdle = 0; // idle connections that our side closed
 let timer;
 
-function drain() {
+function drain(message) {
   draining = true;
+  lingerMs = Number.isInteger(message.linger_ms) ? message.linger_ms : Infinity;
+  beginHandover(message.handover);
+  beginSpread(message.spread_ms);
+  runDrainHooks(message.deadline_ms);
   watchWorkerDisconnect();
   watchHttp1();
   watchConnections();
@@ -30,25 +37,28 @@ function drain() {
 function shareOf(connection) {
   const { raw, top } = connection;
   if (connection.gone) return NOTHING;
-  if (connection.lingering) return ONE.idle;
+  if (transitOf.has(raw)) return ONE.moving;
+  const idle = top !== raw || isTlsServer(raw._server) ? ONE.idle_tls : ONE.idle;
+  if (connection.lingering) return idle;
   const { parser } = top;
   if (parser) {
     const { incoming } = parser;
     if (incoming && incoming.upgrade) return ONE.websocket;
     if (top._httpMessage && isEventStream(top._httpMessage)) return ONE.event_stream;
     if (incoming && !incoming.complete && !connection.discarding) return ONE.upload;
-    return top._httpMessage || connection.begun ? ONE.request : ONE.idle;
+    if (top._httpMessage || connection.begun) return ONE.request;
+    return connection.candidate && hopeful() ? ONE.moving : idle;
   }
   drainSession(connection);
-  if (connection.session) return shareOfSession(connection.session);
+  if (connection.session) return shareOfSession(connection.session, idle);
   if (parser === null) return ONE.websocket; // it had one: 'upgrade' or 'connect' took the connection over
   const handshakes = raw._server && typeof raw._server.setSecureContext === 'function' && top === raw;
-  return handshakes && raw.bytesRead === 0 ? ONE.idle : ONE.unknown;
+  return handshakes && raw.bytesRead === 0 ? idle : ONE.unknown;
 }
 
-function shareOfSession(session) {
+function shareOfSession(session, idle) {
   const streams = streamsOf(session);
-  if (streams.length === 0) return ONE.idle;
+  if (streams.length === 0) return idle;
   const share = [...NOTHING];
   for (const stream of streams) share[KINDS.indexOf(kindOfStream(stream))] += 1;
   return share;
@@ -65,16 +75,24 @@ function recheckSoon(connection) {
 }
 
 function recheckAll() {
-  for (const connection of [...toRecheck]) quietly(() => recheck(connection));
-  toRecheck.clear();
-  const work = total.reduce((sum, count) => sum + count, 0) - total[IDLE];
-  if (reported === undefined || (work === 0 && reportedWork > 0)) report();
-  if (connections.size === 0 && !drainedSaid) {
+  recheckThose();
+  quietly(judgeIdle);
+  quietly(endEventStreams);
+  recheckThose();
+  const [work, moving] = [workOf(total), total[MOVING]];
+  if (reported === undefined || (work === 0 && reportedWork > 0) || (moving === 0 && reportedMoving > 0)) report();
+  if (connections.size === 0 && hooksRunning === 0 && !drainedSaid) {
     report();
     drainedSaid = true;
     clearInterval(timer);
     say({ act: 'drained' });
   }
+}
+
+function recheckThose() {
+  const those = [...toRecheck];
+  toRecheck.clear();
+  for (const connection of those) quietly(() => recheck(connection));
 }
 
 function recheck(connection) {
@@ -83,18 +101,44 @@ function recheck(connection) {
   const share = shareOf(connection);
   for (let i = 0; i < KINDS.length; i++) total[i] += share[i] - connection.share[i];
   connection.share = share;
-  if (share === NOTHING || share === ONE.idle) busy.delete(connection);
+  if (share === ONE.idle && !connection.candidate) toJudge.add(connection);
+  if (share === ONE.websocket) tellWebSocket(connection);
+  if (workOf(share) === 0) busy.delete(connection);
   else busy.add(connection);
   if (connection.gone) connections.delete(connection.raw);
 }
 
+function workOf(share) {
+  return share.reduce((sum, count, kind) => (QUIET.includes(kind) ? sum : sum + count), 0);
+}
+
+/** Our side closed an idle connection: its client may just have sent a request. */
+function countClosedIdle({ raw, top, share, moved, lingering }) {
+  const idle = share === ONE.idle || share === ONE.idle_tls || share === ONE.moving;
+  if (idle && !moved && !lingering && !raw.readableEnded && !top.readableEnded && !raw.errored) closedIdle += 1;
+}
+
+/** Idle connections that outlive what they may, or have no end announced: what is on its way to them may be lost. */
+function countNotZero() {
+  let count = 0;
+  for (const { share, raw, lingering } of connections.values()) {
+    if ((share !== ONE.idle && share !== ONE.idle_tls) || lingering) continue;
+    const { keepAliveTimeout } = raw.server || {};
+    if (!(keepAliveTimeout > 0) || keepAliveTimeout > lingerMs) count += 1;
+  }
+  return count;
+}
+
 function report() {
+  quietly(sayNotMovable);
   const kinds = Object.fromEntries(KINDS.map((kind, i) => [kind, total[i]]));
-  const text = JSON.stringify(kinds);
+  const left = { kinds, closed_idle: closedIdle, not_zero: quietly(countNotZero) || 0 };
+  const text = JSON.stringify(left);
   if (text === reported) return;
   reported = text;
-  reportedWork = total.reduce((sum, count) => sum + count, 0) - total[IDLE];
-  say({ act: 'left', kinds });
+  reportedWork = workOf(total);
+  reportedMoving = total[MOVING];
+  say({ act: 'left', ...left });
 }
 
 /** Not every change has an event (a body read to its end, an upgrade); those that work are looked at regularly. */

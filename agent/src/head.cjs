@@ -17,8 +17,8 @@
  * In whatever state, it reports the worker's load once it has been asked to `count`.
  *
  * Rules it lives by:
- *  - Until a drain or the counting begins, nothing runs per request or per connection: what there is, is looked up
- *    then. Counting costs each connection a few calls, and each request nothing.
+ *  - Until a drain begins, nothing runs per request, and per connection no more than a few calls: what there is, is
+ *    looked up then.
  *  - Nothing here may throw into the app, keep its process alive, or show up in it where that can be avoided.
  *  - What is read from Node's internals is looked for, never presumed: where it is missing, the connection is counted
  *    as one of less known kind, and nothing else changes.
@@ -34,8 +34,9 @@ const LINGER_QUIET_MS = 2000; // how long a half-closed connection may say nothi
 const LINGER_MAX_MS = 15000; // and how long it may go on saying things that nobody will read
 const LOAD_EVERY_MAX_MS = 60000; // the longest time between two reports of the load that may be asked for
 
-const KINDS = ['request', 'upload', 'event_stream', 'websocket', 'idle', 'unknown'];
-const IDLE = KINDS.indexOf('idle');
+const KINDS = ['request', 'upload', 'event_stream', 'websocket', 'idle', 'idle_tls', 'moving', 'unknown'];
+const MOVING = KINDS.indexOf('moving');
+const QUIET = ['idle', 'idle_tls', 'moving'].map((kind) => KINDS.indexOf(kind)); // no work
 
 const quietly = (action) => {
   try {

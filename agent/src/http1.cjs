@@ -34,6 +34,7 @@ function watchParser({ top: { parser } }) {
 // Called by the parser with the first byte of a message.
 function onMessageBegin() {
   quietly(() => {
+    endWaiting(this);
     const connection = connectionOf.get(this.socket);
     if (!connection) return;
     connection.begun = true;
@@ -92,7 +93,7 @@ function announceClose(response) {
   const { parser } = connection.top;
   recheckSoon(connection); // a response has begun: it may be an event stream
   const isLast = parser && !connection.begun && (!parser.incoming || parser.incoming === req);
-  if (!isLast) return;
+  if (!isLast || (hopeful() && mayMove(connection))) return;
   const open = response._header;
   const closed = withConnectionClose(open);
   if (closed === open) return; // Node or the app closes it, in its own way

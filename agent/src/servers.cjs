@@ -10,6 +10,8 @@ function watchServers() {
   if (typeof listenOfNode !== 'function') throw new Error('no place to notice listening servers'); // hence no hello
   net.Server.prototype._listen2 = function setupListenHandle(address, port, addressType, backlog, fd, flags) {
     if (this._handle) quietly(() => ofPrimary.add(this));
+    if (replyKey !== undefined) keyOf.set(this, replyKey);
+    if (this.maxRequestsPerSocket > 0) quietly(countRequests);
     // While draining, the primary's handle is given back without ever listening on it; a port of the app's own is
     // opened by Node itself, so it can only be closed right after.
     if (draining && this._handle) quietly(() => detach(this));

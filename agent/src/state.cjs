@@ -55,8 +55,11 @@ function start() {
   leaveExecArgv();
   watchServers();
   watchUdp();
+  quietly(prepareHandover);
+  quietly(offerWorkerApi);
   quietly(watchPrimaryBranch);
   // In front of cluster's own listener: a `disconnect` must find the servers that it no longer knows of.
-  process.prependListener('internalMessage', (message) => quietly(() => onMessage(message)));
-  say({ act: 'hello', node: process.version });
+  process.prependListener('internalMessage', (message, handle) => quietly(() => onMessage(message, handle)));
+  if (canHandOver) watchConnections();
+  say({ act: 'hello', node: process.version, handover: canHandOver });
 }

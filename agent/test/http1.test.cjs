@@ -414,11 +414,12 @@ test('an event stream', async (t) => {
   await app.message('/late');
   await app.drain();
   await app.leftIs({ request: 1, event_stream: 1 });
+  assert.doesNotMatch(early.text, /\r\n0\r\n\r\n$/, 'not while an ordinary request is under way');
   app.send('late');
-  await app.leftIs({ event_stream: 2 });
-  app.send('/late');
-  await app.leftIs({ event_stream: 1 });
+  assert.strictEqual(await late.ended(), 'end');
   assert.match(late.text, /\r\nConnection: close\r\n/);
+  await app.leftIs({ idle: 1 });
+  for (const client of [early, late]) assert.match(client.text, /\r\n0\r\n\r\n$/, 'ended, not cut');
   early.socket.destroy();
   await finish(app);
 });
@@ -570,7 +571,7 @@ test('https: slow, idle, pipelined, silent', async (t) => {
   slow.get('/slow/go');
   await app.message('/slow/go');
   await app.drain();
-  await app.leftIs({ request: 1, idle: 3 });
+  await app.leftIs({ request: 1, idle_tls: 3 });
   idle.write(HEAD('/1') + HEAD('/2'));
   await idle.answered(3);
   assert.deepStrictEqual(closes(idle), [false, false, true]);
@@ -578,7 +579,7 @@ test('https: slow, idle, pipelined, silent', async (t) => {
   app.send('go');
   assert.strictEqual((await slow.answered()).close, true);
   for (const client of [slow, idle, silent]) assert.strictEqual(await client.ended(), 'end');
-  await app.leftIs({ idle: 1 });
+  await app.leftIs({ idle_tls: 1 });
   noHandshake.socket.destroy();
   await finish(app);
 });
@@ -598,7 +599,7 @@ test('https: uploads and upgrades', async (t) => {
   await app.drain();
   await app.leftIs({ upload: 1, websocket: 1 });
   upload.write('67890');
-  await app.leftIs({ websocket: 1, idle: 1 });
+  await app.leftIs({ websocket: 1, idle_tls: 1 });
   assert.strictEqual((await upload.get('/last').answered(2)).close, true);
   upgraded.socket.destroy();
   await finish(app);

@@ -148,7 +148,7 @@ test('HTTP/1 on an HTTP/2 server', async (t) => {
   slow.get('/slow');
   await app.message('/slow');
   await app.drain();
-  await app.leftIs({ request: 1, idle: 1 });
+  await app.leftIs({ request: 1, idle_tls: 1 });
   assert.strictEqual((await client.get('/now').answered(2)).close, true);
   app.send('/slow');
   assert.strictEqual((await slow.answered()).close, true);

@@ -14,7 +14,7 @@ test('hello comes before user code', async (t) => {
   const app = App.start(t, `say('user code');`);
   await app.message('user code');
   assert.deepStrictEqual(app.order, ['hello', 'user code']);
-  assert.deepStrictEqual(app.acts, [{ cmd: 'NODE_RELEVO', v: 1, act: 'hello', node: process.version }]);
+  assert.deepStrictEqual(app.acts, [{ cmd: 'NODE_RELEVO', v: 1, act: 'hello', node: process.version, handover: true }]);
 });
 
 test('an ESM app', async (t) => {

@@ -15,7 +15,7 @@ function nodes() {
   if (process.argv.length > 2) return process.argv.slice(2);
   if (process.env.RELEVO_NODES) return process.env.RELEVO_NODES.split(/[\s:]+/).filter(Boolean);
   return fs.readdirSync(modules)
-    .filter((name) => /^node\d+$/.test(name))
+    .filter((name) => /^node\d+$/.test(name) && Number(name.slice(4)) >= 18) // the first with a test runner
     .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
     .map((name) => path.join(modules, name, 'bin', 'node'))
     .filter((node) => fs.existsSync(node));

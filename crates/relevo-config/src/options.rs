@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use relevo_core::Spec;
 
-use crate::{Backlog, BalanceWord, EnvPair, ServiceName, Span, StopSignal, WeightsWord, Workers};
+use crate::{
+    Backlog, BalanceWord, EnvPair, HandoverWord, ServiceName, Span, StopSignal, WeightsWord,
+    Workers,
+};
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,12 @@ pub struct Options {
     pub ready_timeout: Span,
     /// `--drain-timeout`: how long a replaced worker may finish its work.
     pub drain_timeout: Span,
+    /// `--handover`: which idle connections of a replaced worker move to others.
+    pub handover: HandoverWord,
+    /// `--linger`: how long a replaced worker may wait for idle connections that cannot move.
+    pub linger: Span,
+    /// `--drain-spread`: over how long WebSockets and event streams are told to go.
+    pub drain_spread: Span,
     /// `--hold`: how long connections may wait while no worker is there to have them.
     pub hold: Span,
     /// `--shutdown-timeout`: how long a stop may take in all.
@@ -55,6 +64,9 @@ impl Default for Options {
             backlog: Backlog::default(),
             ready_timeout: Span::seconds(30),
             drain_timeout: Span::seconds(30),
+            handover: HandoverWord::default(),
+            linger: Span::seconds(120),
+            drain_spread: Span::seconds(0),
             hold: Span::seconds(10),
             // Below the 30 s after which orchestrators kill.
             shutdown_timeout: Span::seconds(25),
@@ -80,6 +92,7 @@ impl Options {
             agent: self.agent,
             ready_timeout: self.ready_timeout.duration(),
             drain_timeout: self.drain_timeout.duration(),
+            linger: self.linger.duration(),
             shutdown_timeout: self.shutdown_timeout.duration(),
             stop_timeout: self.stop_timeout.duration(),
             keep_trying: self.keep_trying,
@@ -105,6 +118,7 @@ mod tests {
             agent: true,
             ready_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
+            linger: Duration::from_secs(120),
             shutdown_timeout: Duration::from_secs(25),
             stop_timeout: Duration::from_secs(10),
             keep_trying: false,

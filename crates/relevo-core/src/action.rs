@@ -81,6 +81,8 @@ pub enum Action {
         worker: WorkerId,
         /// Where it works.
         slot: Slot,
+        /// Which load of the code it is.
+        generation: Generation,
         /// For what.
         listener: ListenerId,
         /// Whether from now on it may.
@@ -95,6 +97,8 @@ pub enum Action {
         worker: WorkerId,
         /// How long it may take.
         within: Duration,
+        /// Whether others are there to take its idle connections.
+        hand_over: bool,
     },
     /// Send Node's own `disconnect`, as the last thing the worker is ever told.
     Disconnect {

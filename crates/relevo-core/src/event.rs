@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ListenerId, Member, QueryId, RequestId, Scale, Wish, WorkerId};
+use crate::{ListenerId, Member, Moved, QueryId, RequestId, Scale, Wish, WorkerId};
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub enum Event {
         worker: WorkerId,
         /// The count.
         left: Left,
+        /// What has become of its connections so far.
+        moved: Moved,
     },
     /// The agent says that no connection is left.
     Drained {
@@ -215,6 +217,10 @@ pub struct Left {
     pub unknown: u32,
     /// Connections on which nothing is going on.
     pub idle: u32,
+    /// The same over TLS, which cannot be handed over.
+    pub idle_tls: u32,
+    /// Idle connections that are being handed over, or are about to be.
+    pub moving: u32,
 }
 
 impl Left {
@@ -224,6 +230,12 @@ impl Left {
             .iter()
             .fold(0, |sum, n| sum.saturating_add(*n))
     }
+
+    /// Connections that wait for their client's next request, or for the end of their time.
+    pub fn quiet(&self) -> u32 {
+        self.idle.saturating_add(self.idle_tls).saturating_add(self.moving)
+    }
+
     /// Adds another count to this one.
     pub(crate) fn add(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
@@ -232,5 +244,7 @@ impl Left {
         self.websockets = self.websockets.saturating_add(other.websockets);
         self.unknown = self.unknown.saturating_add(other.unknown);
         self.idle = self.idle.saturating_add(other.idle);
+        self.idle_tls = self.idle_tls.saturating_add(other.idle_tls);
+        self.moving = self.moving.saturating_add(other.moving);
     }
 }

@@ -12,6 +12,7 @@ mod dealer;
 mod event;
 mod ids;
 mod listener;
+mod moved;
 mod random;
 mod rollout;
 mod scaling;
@@ -29,12 +30,13 @@ pub use dealer::{
 pub use event::{Event, Exit, ExitHow, Left, SpawnStage};
 pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
 pub use listener::{Kind, Member, Seat, Wish};
+pub use moved::{Moved, NotMovable};
 pub use rollout::{Outcome, RolloutReport};
 pub use scaling::{Scale, ScaleOutcome, ScaleReport};
 pub use spec::{Balance, Spec};
 pub use supervisor::{
     Deadline, ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord,
-    Supervisor, View, WorkerView, WorkerWord,
+    Supervisor, Totals, View, WorkerView, WorkerWord,
 };
 pub use time::Time;
 pub use worker::Failure;

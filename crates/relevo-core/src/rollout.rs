@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use crate::{Failure, Generation, Left, RequestId, Slot, Time, WorkerId};
+use crate::{Failure, Generation, Left, Moved, RequestId, Slot, Time, WorkerId};
 
 /// A rollout in progress.
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub(crate) struct Rollout {
     pub(crate) slot: Slot,
     pub(crate) phase: Phase,
     pub(crate) cut: Left,
+    pub(crate) moved: Moved,
 }
 
 /// Where a rollout is in its current slot.
@@ -58,6 +59,8 @@ pub struct RolloutReport {
     pub duration: Duration,
     /// What old workers had not finished at `--drain-timeout`, and was ended.
     pub cut: Left,
+    /// What became of the old workers' idle connections.
+    pub moved: Moved,
     /// Which generation serves where the new one does not.
     pub serving: Generation,
 }

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::{Failure, Left, RequestId, Slot, Spec, Time, WorkerId};
+use crate::{Failure, Left, Moved, RequestId, Slot, Spec, Time, WorkerId};
 
 /// How many workers somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub(crate) struct Scaling {
     /// The workers of slots that leave, as long as they accept or work.
     pub(crate) surplus: BTreeMap<WorkerId, Slot>,
     pub(crate) cut: Left,
+    pub(crate) moved: Moved,
 }
 
 /// How a scaling went.
@@ -52,6 +53,8 @@ pub struct ScaleReport {
     pub duration: Duration,
     /// What workers of slots that leave had not finished at `--drain-timeout`, and was ended.
     pub cut: Left,
+    /// What became of their idle connections.
+    pub moved: Moved,
 }
 
 /// The ways a scaling ends.

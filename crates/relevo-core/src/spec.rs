@@ -15,6 +15,8 @@ pub struct Spec {
     pub ready_timeout: Duration,
     /// How long a replaced worker may finish its work.
     pub drain_timeout: Duration,
+    /// How long a replaced worker without work may wait for its idle connections to end.
+    pub linger: Duration,
     /// How long a stop may take, draining and stopping together.
     pub shutdown_timeout: Duration,
     /// How long a worker has after the stop signal before it is killed.

@@ -24,7 +24,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{Exit, Generation, Left, ListenerId, QueryId, Slot, SpawnStage, Time};
+use crate::{Exit, Generation, Left, ListenerId, Moved, QueryId, Slot, SpawnStage, Time};
 
 /// A worker and what is known of it.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) first_asked: Option<Vec<ListenerId>>,
     /// What its agent counted last, since it drains.
     pub(crate) left: Option<Left>,
+    /// What has become of its idle connections since.
+    pub(crate) moved: Moved,
     /// Its agent said that every listening handle is closed.
     pub(crate) stopped_accepting: bool,
     /// Whether its sockets were looked at because its time to become ready was up.
@@ -72,6 +74,10 @@ pub(crate) enum Stage {
 pub(crate) struct Drain {
     /// When what is left is ended.
     pub(crate) deadline: Time,
+    /// Until when it may go on after that, if what is left are idle connections.
+    pub(crate) linger_until: Time,
+    /// Until when a rollout waits for its idle connections to be handed over.
+    pub(crate) move_until: Time,
     pub(crate) disconnect: Disconnect,
 }
 
@@ -111,6 +117,7 @@ impl Worker {
             owes: BTreeSet::new(),
             first_asked: None,
             left: None,
+            moved: Moved::default(),
             stopped_accepting: false,
             inspected: false,
             unprotected: None,
@@ -170,16 +177,46 @@ impl Worker {
         self.is_wanted() && self.listens_on(listener)
     }
 
+    /// Whether it accepts nothing and has no work left, as people are told.
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.stopped_accepting && self.left.is_some_and(|left| left.work() == 0)
+    }
+
+    /// Whether nothing is left but connections that wait for their client or for the end of their time.
+    pub(crate) fn only_lingers(&self) -> bool {
+        self.stopped_accepting && self.left.is_some_and(|left| left.work() == 0 && left.quiet() > 0)
+    }
+
     /// What a rollout waits for before it goes on: whether the worker still accepts or works.
     pub(crate) fn holds_up_rollout(&self, now: Time) -> bool {
         match &self.stage {
             Stage::Draining(drain) => {
-                let quiet = self.stopped_accepting && self.left.is_some_and(|l| l.work() == 0);
+                let may_move = now < drain.move_until;
+                let is_done = |left: Left| left.work() == 0 && !(may_move && left.moving > 0);
+                let quiet = self.stopped_accepting && self.left.is_some_and(is_done);
                 !quiet && now < drain.deadline
             }
             Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => true,
             // Nothing is left, or its time is up.
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => false,
+        }
+    }
+
+    /// When a rollout stops waiting for its connections to be handed over.
+    pub(crate) fn move_deadline(&self, now: Time) -> Option<(Time, &'static str)> {
+        match &self.stage {
+            Stage::Draining(drain)
+                if drain.move_until > now && self.left.is_some_and(|left| left.moving > 0) =>
+            {
+                Some((drain.move_until, "idle connections must have been moved"))
+            }
+            Stage::Draining(_)
+            | Stage::Starting { .. }
+            | Stage::Ready
+            | Stage::Quitting { .. }
+            | Stage::Leaving { .. }
+            | Stage::Stopping { .. }
+            | Stage::Killed => None,
         }
     }
 
@@ -189,7 +226,7 @@ impl Worker {
             Stage::Starting { deadline } => Some((deadline, "a worker must be ready")),
             Stage::Ready | Stage::Killed => None,
             Stage::Quitting { until } => Some((until, "a worker that asked to leave is let go")),
-            Stage::Draining(Drain { deadline, disconnect: Disconnect::At(at) })
+            Stage::Draining(Drain { deadline, disconnect: Disconnect::At(at), .. })
                 if at < deadline =>
             {
                 Some((at, "a worker without an agent is told to go"))

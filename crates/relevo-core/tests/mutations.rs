@@ -24,14 +24,38 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         mistake: "a refused connection is not dealt again",
         file: "dealer/mod.rs",
-        from: "// Before those that came later.\n        self.waiting.push_front(connection);",
-        to: "",
+        from: "self.note_refusal(connection, worker);\n        self.wait_again(connection);",
+        to: "self.note_refusal(connection, worker);",
     },
     Mutation {
         mistake: "a dead worker's connections are not dealt again",
         file: "dealer/mod.rs",
-        from: "self.waiting.push_front(*connection);",
-        to: "let _ = connection;",
+        from: "                held.with = None;\n            }\n            self.wait_again(connection);",
+        to: "                held.with = None;\n            }",
+    },
+    Mutation {
+        mistake: "a worker gives away what nobody asked for",
+        file: "dealer/handover.rs",
+        from: "known.filter(|known| known.credit > 0)",
+        to: "known.filter(|known| known.credit < u32::MAX)",
+    },
+    Mutation {
+        mistake: "what nobody takes is forgotten",
+        file: "dealer/handover.rs",
+        from: "self.actions.push(DealerAction::GiveBack { connection, worker: origin.donor });",
+        to: "let _ = origin;",
+    },
+    Mutation {
+        mistake: "a connection goes back to who gave it away",
+        file: "dealer/handover.rs",
+        from: "*id == origin.donor || origin.tried.contains(id)",
+        to: "origin.tried.contains(id)",
+    },
+    Mutation {
+        mistake: "a dead donor is given its connections back",
+        file: "dealer/handover.rs",
+        from: "self.donors.gone(worker);\n        for (connection, held) in &mut self.held {",
+        to: "for (connection, held) in std::iter::empty::<(&ConnectionId, &mut Held)>() {",
     },
     Mutation {
         mistake: "a worker gets any number of connections at once",

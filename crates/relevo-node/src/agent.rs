@@ -3,9 +3,14 @@
 //! Node keeps what begins with `NODE_` from the app, and ignores it where no agent is loaded. But
 //! an app can forge it: nothing said here is believed about any worker but the one that said it.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use crate::channel::MAX_KEYS;
+use crate::message::Key;
 use crate::violation::Violation;
 
 /// The longest string of the agent that is taken, in bytes.
@@ -14,21 +19,42 @@ pub const MAX_AGENT_TEXT: usize = 64;
 /// The longest path of the agent's that is taken, in bytes: Linux's `PATH_MAX`.
 pub const MAX_AGENT_PATH: usize = 4096;
 
+/// The longest message that a worker may have passed on to the others, in bytes of JSON.
+pub const MAX_BROADCAST: usize = 64 << 10;
+
 /// The version of these messages.
 const VERSION: &str = "1";
 
 /// What the agent says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FromAgent {
     /// Loaded; sent once, before user code.
     Hello {
         /// `process.version`.
         node: String,
+        /// Whether it can hand connections over, and treats arrivals as what they are.
+        hands_over: bool,
     },
     /// The worker accepts nothing new any more.
     Stopped,
-    /// What is still open.
-    Left(Left),
+    /// What is still open, and what has become of the rest.
+    Left {
+        /// What is open.
+        left: Left,
+        /// Idle connections that the worker's side has closed since the drain began.
+        closed_idle: u32,
+        /// Open idle connections whose keep-alive timeout is longer than the worker may linger.
+        not_zero: u32,
+    },
+    /// What the worker could hand over.
+    Offer(Offer),
+    /// A connection, whose descriptor comes with this very line; see [`Incoming`](crate::Incoming).
+    Handover(Handover),
+    /// A message of the app's for all other workers, as JSON: [`MAX_BROADCAST`] at most.
+    Broadcast {
+        /// The message.
+        message: Json,
+    },
     /// Nothing is open any more.
     Drained,
     /// A file of the app's asks whether it runs in the cluster's primary, and would fork there.
@@ -60,8 +86,70 @@ pub struct Left {
     pub websockets: u32,
     /// Kept alive between two requests.
     pub idle: u32,
+    /// The same over TLS.
+    pub idle_tls: u32,
+    /// Idle, and being handed over or about to be.
+    pub moving: u32,
     /// None of these.
     pub unknown: u32,
+}
+
+/// What a worker could hand over now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Offer {
+    /// How many connections of each server, beyond those there is credit for.
+    pub listeners: BTreeMap<String, u32>,
+    /// Whether what is left of its credit is void.
+    pub spent: bool,
+    /// Open connections that may not be handed over.
+    pub not_movable: NotMovable,
+}
+
+/// How many connections may not be handed over, by the reason (`docs/drain.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NotMovable {
+    /// TLS.
+    pub tls: u32,
+    /// HTTP/2 without TLS.
+    pub http2: u32,
+    /// An upgraded connection.
+    pub upgraded: u32,
+    /// Not taken by Node's HTTP server at once.
+    pub late: u32,
+    /// The app keeps something on the socket.
+    pub touched: u32,
+    /// The app asked for it.
+    pub kept: u32,
+    /// Node does not tell whether it is idle.
+    pub unlisted: u32,
+    /// A response without an end is under way.
+    pub busy_stream: u32,
+}
+
+/// A connection that a worker gives away.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Handover {
+    /// The agent's own number for it.
+    pub id: u64,
+    /// Of which server it is.
+    pub key: String,
+    /// How long nothing has come on it, in milliseconds.
+    pub idle_ms: u64,
+    /// How many requests it has had.
+    pub requests: u64,
+}
+
+/// JSON that is passed on as it is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Json(pub Box<RawValue>);
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
 }
 
 /// What a worker carries. Numbers too large for their field are taken as the largest that fits.
@@ -79,19 +167,90 @@ pub struct Load {
 }
 
 /// What the primary says to the agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
 pub enum ToAgent {
     /// Accept nothing new, hand over what is idle, finish the rest.
     Drain {
         /// How long it may take, in milliseconds.
         deadline_ms: u64,
+        /// How long it may go on for idle connections only, in milliseconds.
+        linger_ms: u64,
+        /// Over how long WebSockets and event streams are told to go, in milliseconds.
+        spread_ms: u64,
+        /// Which connections may be handed over.
+        handover: HandoverMode,
+    },
+    /// So many connections more may be handed over.
+    Credit {
+        /// Of which server.
+        key: Key,
+        /// How many.
+        n: u32,
+    },
+    /// These have been taken by another worker: the copies are to be closed.
+    Taken {
+        /// The agent's numbers.
+        ids: Vec<u64>,
+    },
+    /// Nobody takes these: they are the worker's again.
+    Back {
+        /// The agent's numbers.
+        ids: Vec<u64>,
+    },
+    /// From now on TLS sessions are to be resumable by these keys.
+    Tickets {
+        /// What is used from then on.
+        keys: TicketKeys,
+    },
+    /// Another worker's message to all.
+    Broadcast {
+        /// The worker.
+        from: u64,
+        /// What it said.
+        message: Json,
     },
     /// Report the load now, and from now on when the connections change.
     Count {
         /// At most once in so many milliseconds, up to 60000; 0: only now.
         every_ms: u64,
     },
+}
+
+/// The keys of TLS tickets: 48 bytes, in hexadecimal. They show up nowhere but on the channel.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct TicketKeys(String);
+
+impl TicketKeys {
+    /// Of what the digits say.
+    pub fn new(digits: String) -> Self {
+        Self(digits)
+    }
+
+    /// The digits, for a worker's ears only.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TicketKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TicketKeys(…)")
+    }
+}
+
+/// Which connections a draining worker may hand over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HandoverMode {
+    /// Those that remember nothing.
+    #[default]
+    Auto,
+    /// Also those that the app has put something on.
+    All,
+    /// None.
+    Off,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +263,8 @@ struct Envelope<'a> {
 #[derive(Deserialize)]
 struct Hello {
     node: String,
+    #[serde(default)]
+    handover: bool,
 }
 
 #[derive(Deserialize)]
@@ -114,6 +275,16 @@ struct PrimaryBranch {
 #[derive(Deserialize)]
 struct Kinds {
     kinds: Left,
+    #[serde(default)]
+    closed_idle: u32,
+    #[serde(default)]
+    not_zero: u32,
+}
+
+#[derive(Deserialize)]
+struct Broadcast<'a> {
+    #[serde(borrow)]
+    message: &'a RawValue,
 }
 
 /// Reads a line whose `cmd` is `NODE_RELEVO`.
@@ -124,12 +295,27 @@ pub(crate) fn parse(line: &str) -> Result<FromAgent, Violation> {
     }
     match envelope.act.as_deref() {
         Some("hello") => {
-            let Hello { node } = read("hello", line)?;
+            let Hello { node, handover: hands_over } = read("hello", line)?;
             let fits = node.len() <= MAX_AGENT_TEXT;
-            Ok(if fits { FromAgent::Hello { node } } else { FromAgent::Unknown })
+            Ok(if fits { FromAgent::Hello { node, hands_over } } else { FromAgent::Unknown })
         }
         Some("stopped") => Ok(FromAgent::Stopped),
-        Some("left") => Ok(FromAgent::Left(read::<Kinds>("left", line)?.kinds)),
+        Some("left") => {
+            let Kinds { kinds: left, closed_idle, not_zero } = read("left", line)?;
+            Ok(FromAgent::Left { left, closed_idle, not_zero })
+        }
+        Some("offer") => {
+            let offer: Offer = read("offer", line)?;
+            let fits = offer.listeners.len() <= MAX_KEYS;
+            Ok(if fits { FromAgent::Offer(offer) } else { FromAgent::Unknown })
+        }
+        Some("handover") => Ok(FromAgent::Handover(read("handover", line)?)),
+        Some("broadcast") => {
+            let Broadcast { message } = read("broadcast", line)?;
+            let fits = message.get().len() <= MAX_BROADCAST;
+            let message = Json(message.to_owned());
+            Ok(if fits { FromAgent::Broadcast { message } } else { FromAgent::Unknown })
+        }
         Some("drained") => Ok(FromAgent::Drained),
         Some("primary_branch") => {
             let PrimaryBranch { file } = read("primary_branch", line)?;
@@ -164,23 +350,55 @@ mod tests {
         let node = "v22.1.0".to_owned();
         check(
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"hello","node":"v22.1.0"}"#,
-            FromAgent::Hello { node },
+            FromAgent::Hello { node: node.clone(), hands_over: false },
+        );
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"hello","node":"v22.1.0","handover":true}"#,
+            FromAgent::Hello { node, hands_over: true },
         );
         check(r#"{"cmd":"NODE_RELEVO","v":1,"act":"stopped"}"#, FromAgent::Stopped);
         check(
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"request":2,"idle":3,"new":9}}"#,
-            FromAgent::Left(Left { requests: 2, idle: 3, ..Left::default() }),
+            FromAgent::Left {
+                left: Left { requests: 2, idle: 3, ..Left::default() },
+                closed_idle: 0,
+                not_zero: 0,
+            },
         );
         check(
-            r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"request":1,"upload":2,"event_stream":3,"websocket":4,"idle":5,"unknown":6}}"#,
-            FromAgent::Left(Left {
-                requests: 1,
-                uploads: 2,
-                event_streams: 3,
-                websockets: 4,
-                idle: 5,
-                unknown: 6,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"request":1,"upload":2,"event_stream":3,"websocket":4,"idle":5,"unknown":6,"idle_tls":7,"moving":8},"closed_idle":9,"not_zero":10}"#,
+            FromAgent::Left {
+                left: Left {
+                    requests: 1,
+                    uploads: 2,
+                    event_streams: 3,
+                    websockets: 4,
+                    idle: 5,
+                    idle_tls: 7,
+                    moving: 8,
+                    unknown: 6,
+                },
+                closed_idle: 9,
+                not_zero: 10,
+            },
+        );
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"offer","listeners":{"1#2":3},"not_movable":{"tls":4,"new":5}}"#,
+            FromAgent::Offer(Offer {
+                listeners: BTreeMap::from([("1#2".to_owned(), 3)]),
+                spent: false,
+                not_movable: NotMovable { tls: 4, ..NotMovable::default() },
             }),
+        );
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"handover","id":1,"key":"1#2","idle_ms":3,"requests":4}"#,
+            FromAgent::Handover(Handover { id: 1, key: "1#2".to_owned(), idle_ms: 3, requests: 4 }),
+        );
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"broadcast","message":{"a": [1]}}"#,
+            FromAgent::Broadcast {
+                message: Json(RawValue::from_string(r#"{"a": [1]}"#.to_owned()).unwrap()),
+            },
         );
         check(r#"{"cmd":"NODE_RELEVO","v":1,"act":"drained"}"#, FromAgent::Drained);
         check(
@@ -227,6 +445,10 @@ mod tests {
         let node = "x".repeat(MAX_AGENT_TEXT + 1);
         let long = format!(r#"{{"cmd":"NODE_RELEVO","v":1,"act":"hello","node":"{node}"}}"#);
         assert_eq!(parse(&long), Ok(FromAgent::Unknown));
+        let message = "x".repeat(MAX_BROADCAST - 1);
+        let long =
+            format!(r#"{{"cmd":"NODE_RELEVO","v":1,"act":"broadcast","message":"{message}"}}"#);
+        assert_eq!(parse(&long), Ok(FromAgent::Unknown));
     }
 
     #[test]
@@ -239,6 +461,12 @@ mod tests {
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"idle":-1}}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"idle":"3"}}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"idle":4294967296}}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{},"closed_idle":-1}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"offer","listeners":{"k":-1}}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"offer","listeners":5}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"handover","id":1,"key":"k","idle_ms":1}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"handover","id":-1,"key":"k","idle_ms":1,"requests":1}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"broadcast"}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"load"}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":1}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":-1,"accepted":1}"#,

@@ -38,7 +38,7 @@ pub use receive::{Happened, PendingLeave, RefusedBecause};
 pub use servers::MAX_KEYS;
 
 use crate::agent::ToAgent;
-use crate::encode;
+use crate::encode::{self, Arrival};
 use crate::message::{Key, Query};
 use outbox::{Carries, Outbox};
 use servers::Servers;
@@ -114,12 +114,17 @@ impl Channel {
     }
 
     /// Hands `connection` to the server of `key`. It may be of a shared answer or a dealt one, and
-    /// need not be listening yet.
+    /// need not be listening yet. `arrival`: another worker handed it over.
     ///
     /// # Errors
     ///
     /// Nothing was queued; deal it elsewhere or later.
-    pub fn deal(&mut self, key: &Key, connection: u64) -> Result<(), NotDealt> {
+    pub fn deal(
+        &mut self,
+        key: &Key,
+        connection: u64,
+        arrival: Option<Arrival>,
+    ) -> Result<(), NotDealt> {
         debug_assert!(
             self.deals.values().all(|deal| deal.connection != connection),
             "connection {connection} is dealt twice"
@@ -136,7 +141,8 @@ impl Channel {
             return Err(NotDealt::QueueFull);
         }
         let seq = self.outbox.next_seq();
-        self.outbox.queue(encode::newconn(key, seq), Carries::Connection { connection, seq });
+        let carries = Carries::Connection { connection, seq };
+        self.outbox.queue(encode::newconn(key, seq, arrival), carries);
         let deal = Deal { connection, server, server_is_closed: false, is_sent: false };
         self.deals.insert(seq, deal);
         Ok(())
@@ -198,6 +204,11 @@ impl Channel {
             deal.is_sent = true;
         }
         Some(frame)
+    }
+
+    /// How many messages wait to be written.
+    pub fn queued(&self) -> usize {
+        self.outbox.len()
     }
 
     /// Whether there is something to write.

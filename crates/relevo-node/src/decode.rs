@@ -16,12 +16,13 @@
 //!   [`MAX_SKIPPED`].
 //! - *Failed*: the worker is to be ended. Everything kept is dropped, and nothing more is yielded.
 //!
-//! A descriptor belongs to the first `NODE_HANDLE` line that is completed by the chunk it came
+//! A descriptor belongs to the first `NODE_HANDLE` line, or the agent's `handover`, that is completed by the chunk it came
 //! with, or by a later one. That is how Node matches them (section 3), and all that the kernel
 //! lets a receiver know.
 
 use std::collections::VecDeque;
 
+use crate::agent::FromAgent;
 use crate::line;
 use crate::message::{FromWorker, UserMessage};
 use crate::violation::Violation;
@@ -40,7 +41,7 @@ const BUN: u8 = 0x02;
 
 /// A message, and the descriptor that came with it.
 ///
-/// Only a [`FromWorker::UserHandle`] claims a descriptor.
+/// Only a [`FromWorker::UserHandle`] and a [`FromAgent::Handover`] claim a descriptor.
 #[derive(Debug)]
 pub struct Incoming<D> {
     /// What was said.
@@ -158,7 +159,9 @@ impl<D> Decoder<D> {
         self.consume(end + 1);
         let message = message.unwrap_or(FromWorker::User(UserMessage::Other));
         let descriptor = match message {
-            FromWorker::UserHandle { .. } => self.claim(newline),
+            FromWorker::UserHandle { .. } | FromWorker::Agent(FromAgent::Handover(_)) => {
+                self.claim(newline)
+            }
             FromWorker::Online
             | FromWorker::QueryServer(_)
             | FromWorker::Listening(_)

@@ -66,6 +66,8 @@ struct Act<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
     seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relevo: Option<Arrival>,
 }
 
 #[derive(Serialize)]
@@ -126,13 +128,22 @@ impl<'a> Reply<'a> {
     }
 }
 
-pub(crate) fn newconn(key: &Key, seq: u64) -> Vec<u8> {
-    let msg = Act { cmd: CLUSTER, act: "newconn", key: Some(&key.0), seq };
+/// What is said of a connection that another worker handed over. Node ignores it, the agent reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Arrival {
+    /// How long nothing has come on it, in milliseconds.
+    pub idle_ms: u64,
+    /// How many requests it has had.
+    pub requests: u64,
+}
+
+pub(crate) fn newconn(key: &Key, seq: u64, arrival: Option<Arrival>) -> Vec<u8> {
+    let msg = Act { cmd: CLUSTER, act: "newconn", key: Some(&key.0), seq, relevo: arrival };
     line(&WithHandle { cmd: HANDLE, r#type: HandleType::Stream, msg })
 }
 
 pub(crate) fn disconnect(seq: u64) -> Vec<u8> {
-    line(&Act { cmd: CLUSTER, act: "disconnect", key: None, seq })
+    line(&Act { cmd: CLUSTER, act: "disconnect", key: None, seq, relevo: None })
 }
 
 /// The answer to `exitedAfterDisconnect`.
@@ -179,6 +190,7 @@ mod tests {
     use std::net::Ipv6Addr;
 
     use super::*;
+    use crate::agent::{HandoverMode, Json, TicketKeys};
 
     fn check(bytes: Vec<u8>, expected: &str) {
         let text = String::from_utf8(bytes).expect("JSON is UTF-8");
@@ -215,8 +227,12 @@ mod tests {
     #[test]
     fn everything_else() {
         check(
-            newconn(&key(), 1),
+            newconn(&key(), 1, None),
             r#"{"cmd":"NODE_HANDLE","type":"net.Native","msg":{"cmd":"NODE_CLUSTER","act":"newconn","key":"L3#17","seq":1}}"#,
+        );
+        check(
+            newconn(&key(), 1, Some(Arrival { idle_ms: 1234, requests: 5 })),
+            r#"{"cmd":"NODE_HANDLE","type":"net.Native","msg":{"cmd":"NODE_CLUSTER","act":"newconn","key":"L3#17","seq":1,"relevo":{"idle_ms":1234,"requests":5}}}"#,
         );
         check(disconnect(2), r#"{"cmd":"NODE_CLUSTER","act":"disconnect","seq":2}"#);
         check(acknowledge(5, 3), r#"{"cmd":"NODE_CLUSTER","ack":5,"seq":3}"#);
@@ -231,8 +247,34 @@ mod tests {
             r#"{"cmd":"NODE_SOCKET_COUNT","key":"4:null:8123","count":0}"#,
         );
         check(
-            agent(ToAgent::Drain { deadline_ms: 30_000 }),
-            r#"{"cmd":"NODE_RELEVO","v":1,"act":"drain","deadline_ms":30000}"#,
+            agent(ToAgent::Drain {
+                deadline_ms: 30_000,
+                linger_ms: 120_000,
+                spread_ms: 0,
+                handover: HandoverMode::Auto,
+            }),
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"drain","deadline_ms":30000,"linger_ms":120000,"spread_ms":0,"handover":"auto"}"#,
+        );
+        check(
+            agent(ToAgent::Credit { key: key(), n: 32 }),
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"credit","key":"L3#17","n":32}"#,
+        );
+        check(
+            agent(ToAgent::Taken { ids: vec![1, 2] }),
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"taken","ids":[1,2]}"#,
+        );
+        check(
+            agent(ToAgent::Back { ids: vec![3] }),
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"back","ids":[3]}"#,
+        );
+        check(
+            agent(ToAgent::Tickets { keys: TicketKeys::new("00ff".to_owned()) }),
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"tickets","keys":"00ff"}"#,
+        );
+        let message = Json(RawValue::from_string(r#"{"a":1}"#.to_owned()).unwrap());
+        check(
+            agent(ToAgent::Broadcast { from: 7, message }),
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"broadcast","from":7,"message":{"a":1}}"#,
         );
         check(
             agent(ToAgent::Count { every_ms: 100 }),

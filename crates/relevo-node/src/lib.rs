@@ -21,13 +21,16 @@ mod message;
 mod violation;
 
 pub use address::{DescriptorKind, ListenAddress};
-pub use agent::{FromAgent, Left, Load, ToAgent};
+pub use agent::{
+    FromAgent, Handover, HandoverMode, Json, Left, Load, MAX_BROADCAST, NotMovable, Offer,
+    TicketKeys, ToAgent,
+};
 pub use channel::{
     Attachment, Channel, Frame, Happened, NotAnswered, NotDealt, PendingLeave, PendingQuery,
     PortCheck, RefusedBecause,
 };
 pub use decode::{Decoder, Incoming};
-pub use encode::SockName;
+pub use encode::{Arrival, SockName};
 pub use message::{FromWorker, Key, Listening, Query, UserMessage};
 pub use serde_json::value::RawValue;
 pub use violation::Violation;

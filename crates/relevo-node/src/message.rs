@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::address::ListenAddress;
@@ -113,7 +114,8 @@ impl Listening {
 
 /// Names one server of a worker on its channel. The primary makes it; it must not be empty, nor
 /// be the key of another open server of the same worker.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Key(pub String);
 
 impl fmt::Display for Key {

@@ -203,7 +203,7 @@ fn a_channel_follows_each_of_them() {
                 listening += 1;
                 assert!(channel.is_listening(&key), "{at}");
                 if case.name == "newconn" {
-                    channel.deal(&key, 1).unwrap();
+                    channel.deal(&key, 1, None).unwrap();
                 }
             } else {
                 assert!(!is_listening, "{at}: nobody's listening");

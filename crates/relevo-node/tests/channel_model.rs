@@ -167,7 +167,7 @@ impl World {
                 }
             }
             Step::TellAgent => {
-                let told = self.channel.tell_agent(ToAgent::Drain { deadline_ms: 1 });
+                let told = self.channel.tell_agent(ToAgent::Count { every_ms: 100 });
                 assert_eq!(told, !self.channel.is_disconnected());
             }
             Step::Disconnect => {
@@ -184,7 +184,7 @@ impl World {
         }
         let connection = self.next_connection;
         self.next_connection += 1;
-        match self.channel.deal(which.get(&keys), connection) {
+        match self.channel.deal(which.get(&keys), connection, None) {
             Ok(()) => {
                 assert!(!self.wishes_to_part);
                 assert!(self.ours.insert(connection));

@@ -22,6 +22,7 @@
 //! | run once for each name | [`lock`] |
 //! | learn who is at the other end | [`peer`] |
 //! | ask `/proc` | [`proc`] |
+//! | make keys | [`random`] |
 //! | tell a kill for want of memory | [`oom`] |
 
 pub mod activation;
@@ -34,6 +35,7 @@ pub mod peer;
 pub mod poll;
 pub mod proc;
 pub mod process;
+pub mod random;
 pub mod scm;
 pub mod signals;
 pub mod socket;

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, getsockname, sockopt,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, getpeername, getsockname,
+    sockopt,
 };
 
 /// The address a socket is bound to, as `getsockname(2)` tells it.
@@ -81,6 +82,11 @@ pub fn set_nonblocking(descriptor: impl AsFd) -> Result<(), Errno> {
 /// Whether `O_NONBLOCK` is set.
 pub fn is_nonblocking(descriptor: impl AsFd) -> Result<bool, Errno> {
     Ok(fcntl_getfl(descriptor)?.contains(OFlags::NONBLOCK))
+}
+
+/// Whether the other end of a stream is known: `getpeername(2)`.
+pub fn is_connected(socket: impl AsFd) -> bool {
+    getpeername(socket).is_ok_and(|peer| peer.is_some())
 }
 
 /// The address the socket is bound to.

@@ -164,6 +164,8 @@ pub struct Status {
     pub listeners: Vec<Listener>,
     /// The rollout in progress, else the last one; `null` before the first.
     pub rollout: Option<Rollout>,
+    /// What replacing and removing workers did to connections since the service began.
+    pub totals: Option<Totals>,
 }
 
 /// One of the service's positions.
@@ -263,8 +265,22 @@ pub struct Rollout {
     pub handed_over: Option<u64>,
     /// Connections that were closed while idle.
     pub closed_idle: Option<u64>,
+    /// Idle connections of which it cannot be promised that no request was on its way when they were
+    /// closed: their keep-alive timeout is longer than `--linger`, or none was announced.
+    pub not_zero: Option<u64>,
     /// Connections that could not move, by the reason.
     pub not_movable: Option<BTreeMap<String, u64>>,
+    /// Connections that were cut.
+    pub cut: Cut,
+}
+
+/// What became of connections, in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Connections that moved to another worker unnoticed.
+    pub handed_over: Option<u64>,
+    /// Connections that were closed while idle.
+    pub closed_idle: Option<u64>,
     /// Connections that were cut.
     pub cut: Cut,
 }
@@ -365,9 +381,11 @@ mod tests {
                 duration_ms: Some(740),
                 handed_over: Some(8),
                 closed_idle: Some(0),
+                not_zero: Some(1),
                 not_movable: Some(BTreeMap::from([("tls".into(), 3)])),
                 cut,
             }),
+            totals: Some(Totals { handed_over: Some(9), closed_idle: Some(2), cut }),
         }
     }
 
@@ -385,7 +403,9 @@ mod tests {
             r#""dealing":"kernel","weights":[50,50],"queued":0,"covering":[1]}],"#,
             r#""rollout":{"generation":2,"outcome":"rolled_back","phase":null,"slot":1,"of":2,"#,
             r#""reason":"worker 6 exited","duration_ms":740,"handed_over":8,"closed_idle":0,"#,
-            r#""not_movable":{"tls":3},"cut":{"request":0,"upload":0,"event_stream":1,"#,
+            r#""not_zero":1,"not_movable":{"tls":3},"cut":{"request":0,"upload":0,"event_stream":1,"#,
+            r#""websocket":2,"idle_tls":0,"unknown":0}},"totals":{"handed_over":9,"closed_idle":2,"#,
+            r#""cut":{"request":0,"upload":0,"event_stream":1,"#,
             r#""websocket":2,"idle_tls":0,"unknown":0}}}"#,
         );
         assert_eq!(serde_json::to_string(&full()).unwrap(), expected);
@@ -404,11 +424,12 @@ mod tests {
             duration_ms: None,
             handed_over: None,
             closed_idle: None,
+            not_zero: None,
             not_movable: None,
             cut: Cut::default(),
         };
         let text = serde_json::to_string(&rollout).unwrap();
-        assert_eq!(text.matches("null").count(), 14, "{text}");
+        assert_eq!(text.matches("null").count(), 15, "{text}");
         assert_eq!(serde_json::from_str::<Rollout>(&text).unwrap(), rollout);
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Load;
-use crate::{ConnectionId, ListenerId, Slot, Time, WorkerId};
+use crate::{ConnectionId, Generation, ListenerId, Slot, Time, WorkerId};
 
 /// How many connections one worker may have in flight, when every other has as many.
 pub(super) const WINDOW: usize = 8;
@@ -34,12 +34,18 @@ pub(super) enum Choice {
 pub(super) struct Hand {
     /// Where it works; not known until it listens.
     pub(super) slot: Option<Slot>,
+    /// Which load of the code it is; known when it listens.
+    pub(super) generation: Generation,
     pub(super) listeners: BTreeSet<ListenerId>,
     /// What it was given and has not taken, and when.
     pub(super) in_flight: Vec<(ConnectionId, Time)>,
+    /// The same of those that other workers gave away.
+    pub(super) arrivals: Vec<(ConnectionId, Time)>,
     pub(super) shunned_until: Option<Time>,
     /// Whether an agent counts for it.
     pub(super) has_agent: bool,
+    /// Whether that can give connections away, and treats arrivals as what they are.
+    pub(super) hands_over: bool,
     /// What its agent counted last.
     pub(super) load: Option<Load>,
     /// How busy its event loop is, per mille, smoothed.
@@ -48,26 +54,38 @@ pub(super) struct Hand {
     pub(super) placed: u64,
     /// The same, when its agent counted last.
     pub(super) placed_then: u64,
+    /// How many connections it gave away.
+    pub(super) gave: u64,
+    /// The same, when its agent counted last.
+    pub(super) gave_then: u64,
 }
 
 impl Hand {
     pub(super) fn new(slot: Option<Slot>) -> Self {
         Self {
             slot,
+            generation: Generation(0),
             listeners: BTreeSet::new(),
             in_flight: Vec::new(),
+            arrivals: Vec::new(),
             shunned_until: None,
             has_agent: false,
+            hands_over: false,
             load: None,
             busy: None,
             placed: 0,
             placed_then: 0,
+            gave: 0,
+            gave_then: 0,
         }
     }
 
     /// Whether there is anything to remember of it.
     pub(super) fn matters(&self) -> bool {
-        self.has_agent || !self.in_flight.is_empty() || !self.listeners.is_empty()
+        self.has_agent
+            || !self.in_flight.is_empty()
+            || !self.arrivals.is_empty()
+            || !self.listeners.is_empty()
     }
 
     /// Takes note of a count, and says how many connections it accepted by itself since the last.
@@ -83,13 +101,21 @@ impl Hand {
         }
         self.load = Some(load);
         self.placed_then = self.placed;
+        self.gave_then = self.gave;
         direct
     }
 
     /// How many connections it has or is about to have, where that is known.
     pub(super) fn connections(&self) -> Option<u64> {
         let counted = u64::from(self.load?.connections);
-        Some(counted + (self.placed - self.placed_then) + self.in_flight.len() as u64)
+        let on_the_way = (self.in_flight.len() + self.arrivals.len()) as u64;
+        let came = (self.placed - self.placed_then) + on_the_way;
+        Some((counted + came).saturating_sub(self.gave - self.gave_then))
+    }
+
+    /// The same, or where nobody counts, how many it was ever given.
+    pub(super) fn connections_or_placed(&self) -> u64 {
+        self.connections().unwrap_or(self.placed + self.arrivals.len() as u64)
     }
 
     /// For how long it has not taken what it was given.

@@ -11,6 +11,8 @@
 //! beyond that waits in the kernel's queue, and nothing is looked for there until a worker has room.
 
 mod hand;
+mod handover;
+mod rebalance;
 mod steering;
 mod words;
 
@@ -21,8 +23,10 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::{Balance, ConnectionId, ListenerId, Member, Slot, Time, WorkerId};
+use crate::{Balance, ConnectionId, Generation, ListenerId, Member, Slot, Time, WorkerId};
 use hand::{Choice, Circle, Hand, WINDOW};
+use handover::{Donors, Origin};
+use rebalance::Rebalance;
 use steering::Steering;
 
 pub use steering::GroupView;
@@ -54,6 +58,8 @@ pub struct Dealer {
     rescued: BTreeSet<Member>,
     workers: BTreeMap<WorkerId, Hand>,
     held: BTreeMap<ConnectionId, Held>,
+    donors: Donors,
+    rebalance: Rebalance,
     waiting: VecDeque<ConnectionId>,
     /// Who was given the last connection of each listener.
     turn: BTreeMap<ListenerId, WorkerId>,
@@ -76,10 +82,12 @@ enum Watched {
     Full,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     listener: ListenerId,
     with: Option<WorkerId>,
+    /// Who gave it away, and still has a copy.
+    origin: Option<Origin>,
 }
 
 impl Dealer {
@@ -100,6 +108,8 @@ impl Dealer {
             rescued: BTreeSet::new(),
             workers: BTreeMap::new(),
             held: BTreeMap::new(),
+            donors: Donors::default(),
+            rebalance: Rebalance::default(),
             waiting: VecDeque::new(),
             turn: BTreeMap::new(),
             emptying: None,
@@ -117,6 +127,7 @@ impl Dealer {
         let later = now > self.now;
         self.now = self.now.max(now);
         let mut concerned = event.listener().filter(|_| !later);
+        let uneven = later || event.changes_counts();
         self.record(event);
         self.steering.step(concerned, &self.workers, self.now, &mut self.actions);
         // Who is blocked for one listener is so for all.
@@ -125,6 +136,10 @@ impl Dealer {
         }
         self.deal_waiting();
         self.lose_closed();
+        self.give_credit();
+        if uneven {
+            self.rebalance();
+        }
         self.update_watching(concerned);
         self.empty_queues();
         std::mem::take(&mut self.actions)
@@ -135,10 +150,12 @@ impl Dealer {
     pub fn deadline(&self) -> Option<Time> {
         let held_back = !self.waiting.is_empty()
             || self.emptying.is_some()
+            || self.donors.want_credit()
             || self.members.values().any(|watched| *watched != Watched::Yes);
         let shunned = self.workers.values().filter_map(|hand| hand.shunned_until);
         let again = shunned.chain(self.paused_until).min().filter(|_| held_back);
-        [again, self.next_blocked(), self.steering.deadline(&self.workers)]
+        let rebalance = self.rebalance.deadline();
+        [again, self.next_blocked(), self.steering.deadline(&self.workers), rebalance]
             .into_iter()
             .flatten()
             .min()
@@ -201,15 +218,23 @@ impl Dealer {
                 self.forget_member(member);
                 self.closed.insert(member.listener);
             }
-            DealerEvent::Eligible { worker, slot, listener, on } => {
-                self.eligible(worker, slot, listener, on);
+            DealerEvent::Eligible { worker, slot, generation, listener, on } => {
+                self.eligible(worker, (slot, generation), listener, on);
             }
-            DealerEvent::Agent { worker } => {
+            DealerEvent::Agent { worker, hands_over } => {
+                let hand = self.workers.entry(worker).or_insert_with(|| Hand::new(None));
+                hand.has_agent = true;
+                hand.hands_over = hands_over;
                 if self.counts {
-                    let hand = self.workers.entry(worker).or_insert_with(|| Hand::new(None));
-                    hand.has_agent = true;
                     self.actions.push(DealerAction::Count { worker });
                 }
+            }
+            DealerEvent::Offered { worker, listener, count } => {
+                self.offered(worker, listener, count);
+            }
+            DealerEvent::Spent { worker, listener } => self.donors.void(worker, listener),
+            DealerEvent::HandedOver { connection, worker, listener } => {
+                self.handed_over(connection, worker, listener);
             }
             DealerEvent::Load { worker, load } => self.counted(worker, load),
             DealerEvent::Steered { listener, refused } => {
@@ -227,7 +252,7 @@ impl Dealer {
             DealerEvent::Accepted { connection, member } => {
                 self.trying.remove(&member);
                 if let Entry::Vacant(unknown) = self.held.entry(connection) {
-                    unknown.insert(Held { listener: member.listener, with: None });
+                    unknown.insert(Held { listener: member.listener, with: None, origin: None });
                     self.waiting.push_back(connection);
                     self.steering.arrived(member, self.now);
                 }
@@ -255,8 +280,10 @@ impl Dealer {
                     if let Some(hand) = self.workers.get_mut(&worker) {
                         hand.placed += 1;
                     }
-                    self.held.remove(&connection);
-                    self.actions.push(DealerAction::Release { connection });
+                    if let Some(held) = self.held.remove(&connection) {
+                        self.settle_origin(&held, true);
+                    }
+                    self.actions.push(DealerAction::Release { connection, worker });
                 }
             }
             DealerEvent::NotTaken { connection, why } => self.not_taken(connection, why),
@@ -278,14 +305,15 @@ impl Dealer {
         let worker = self.held.get_mut(&connection)?.with.take()?;
         if let Some(hand) = self.workers.get_mut(&worker) {
             hand.in_flight.retain(|(other, _)| *other != connection);
+            hand.arrivals.retain(|(other, _)| *other != connection);
         }
         Some(worker)
     }
 
     fn not_taken(&mut self, connection: ConnectionId, why: NotTaken) {
         let Some(worker) = self.take_back(connection) else { return };
-        // Before those that came later.
-        self.waiting.push_front(connection);
+        self.note_refusal(connection, worker);
+        self.wait_again(connection);
         let alone_for = match why {
             NotTaken::Refused | NotTaken::Unsent => SHUN,
             NotTaken::Exhausted => SHUN_EXHAUSTED,
@@ -298,18 +326,43 @@ impl Dealer {
     fn gone(&mut self, worker: WorkerId) {
         self.workers.remove(&worker);
         self.steering.gone(worker);
-        for (connection, held) in self.held.iter_mut().rev() {
-            if held.with == Some(worker) {
+        self.donor_gone(worker);
+        self.rebalance.gone(worker);
+        let had: Vec<ConnectionId> = self.held_by(worker);
+        for connection in had.into_iter().rev() {
+            if let Some(held) = self.held.get_mut(&connection) {
                 held.with = None;
-                self.waiting.push_front(*connection);
             }
+            self.wait_again(connection);
         }
     }
 
-    fn eligible(&mut self, worker: WorkerId, slot: Slot, listener: ListenerId, on: bool) {
+    fn held_by(&self, worker: WorkerId) -> Vec<ConnectionId> {
+        let of_it = self.held.iter().filter(|(_, held)| held.with == Some(worker));
+        of_it.map(|(connection, _)| *connection).collect()
+    }
+
+    /// Before those that came later.
+    fn wait_again(&mut self, connection: ConnectionId) {
+        match self.held.get(&connection) {
+            Some(held) if held.origin.is_some() => {
+                self.donors.waiting.entry(held.listener).or_default().push_front(connection);
+            }
+            Some(_) | None => self.waiting.push_front(connection),
+        }
+    }
+
+    fn eligible(
+        &mut self,
+        worker: WorkerId,
+        (slot, generation): (Slot, Generation),
+        listener: ListenerId,
+        on: bool,
+    ) {
         if on {
             let hand = self.workers.entry(worker).or_insert_with(|| Hand::new(Some(slot)));
             hand.slot = Some(slot);
+            hand.generation = generation;
             hand.listeners.insert(listener);
             self.closed.remove(&listener);
         } else if let Some(hand) = self.workers.get_mut(&worker) {
@@ -370,15 +423,17 @@ impl Dealer {
             if served {
                 continue;
             }
-            let (waiting, held, actions) = (&mut self.waiting, &mut self.held, &mut self.actions);
-            waiting.retain(|connection| {
-                let keep = held.get(connection).is_none_or(|held| held.listener != listener);
-                if !keep {
-                    held.remove(connection);
-                    actions.push(DealerAction::Lose { connection: *connection });
-                }
-                keep
-            });
+            let of_it =
+                |id: &ConnectionId| self.held.get(id).is_some_and(|held| held.listener == listener);
+            let lost: Vec<ConnectionId> = self.waiting.iter().copied().filter(of_it).collect();
+            self.waiting.retain(|connection| !lost.contains(connection));
+            for connection in lost {
+                self.held.remove(&connection);
+                self.actions.push(DealerAction::Lose { connection });
+            }
+            for connection in self.donors.waiting.remove(&listener).unwrap_or_default() {
+                self.give_back(connection);
+            }
             self.turn.remove(&listener);
             let under_way = self.trying.iter().any(|member| member.listener == listener)
                 || self.held.values().any(|held| held.listener == listener);
@@ -389,6 +444,7 @@ impl Dealer {
     }
 
     fn deal_waiting(&mut self) {
+        self.place_arrivals();
         for _ in 0..self.waiting.len() {
             let Some(connection) = self.waiting.pop_front() else { return };
             let Some(listener) = self.held.get(&connection).map(|held| held.listener) else {
@@ -419,7 +475,8 @@ impl Dealer {
     /// Whether a connection accepted now could be dealt at once.
     fn has_room(&self, listener: ListenerId) -> bool {
         let queued = |connection| {
-            self.held.get(connection).is_some_and(|held: &Held| held.listener == listener)
+            let held = self.held.get(connection);
+            held.is_some_and(|held: &Held| held.listener == listener && held.origin.is_none())
         };
         self.paused_until.is_none()
             && !self.waiting.iter().any(queued)

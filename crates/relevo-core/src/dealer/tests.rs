@@ -46,7 +46,8 @@ impl Table {
 
     fn eligible(&mut self, worker: u64, listener: u32, on: bool) -> Vec<DealerAction> {
         let (worker, listener) = (WorkerId(worker), ListenerId(listener));
-        self.happens(DealerEvent::Eligible { worker, slot: Slot(0), listener, on })
+        let (slot, generation) = (Slot(0), Generation(1));
+        self.happens(DealerEvent::Eligible { worker, slot, generation, listener, on })
     }
 
     fn readable(&mut self) -> Vec<DealerAction> {
@@ -117,7 +118,13 @@ fn line(action: &DealerAction) -> String {
         DealerAction::Give { connection, worker, listener } => {
             format!("give {connection} to {worker} for {listener}")
         }
-        DealerAction::Release { connection } => format!("release {connection}"),
+        DealerAction::Release { connection, .. } => format!("release {connection}"),
+        DealerAction::Credit { worker, listener, count } => {
+            format!("credit {worker} with {count} of {listener}")
+        }
+        DealerAction::GiveBack { connection, worker } => {
+            format!("give {connection} back to {worker}")
+        }
         DealerAction::Lose { connection } => format!("lose {connection}"),
         DealerAction::QueuesEmptied => "queues emptied".to_owned(),
         other @ (DealerAction::Count { .. }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ConnectionId, ListenerId, Member, Slot, Time, WorkerId};
+use crate::{ConnectionId, Generation, ListenerId, Member, Slot, Time, WorkerId};
 
 /// What the dealer is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum DealerEvent {
         worker: WorkerId,
         /// Where it works.
         slot: Slot,
+        /// Which load of the code it is.
+        generation: Generation,
         /// For what.
         listener: ListenerId,
         /// Whether it may.
@@ -44,6 +46,33 @@ pub enum DealerEvent {
     Agent {
         /// Whose.
         worker: WorkerId,
+        /// Whether it can hand connections over, and treats those that arrive so as what they are.
+        hands_over: bool,
+    },
+    /// A worker that no longer serves would give away idle connections.
+    Offered {
+        /// Who.
+        worker: WorkerId,
+        /// Of which listener.
+        listener: ListenerId,
+        /// How many, beyond those that it has credit for.
+        count: u32,
+    },
+    /// A worker has no more connections to give away for what is left of its credit.
+    Spent {
+        /// Who.
+        worker: WorkerId,
+        /// Of which listener.
+        listener: ListenerId,
+    },
+    /// A worker has given a connection away, and keeps a copy until it is told what became of it.
+    HandedOver {
+        /// Which, from now on.
+        connection: ConnectionId,
+        /// Who.
+        worker: WorkerId,
+        /// Of which listener it is.
+        listener: ListenerId,
     },
     /// The worker's agent has counted.
     Load {
@@ -126,10 +155,13 @@ impl DealerEvent {
             | Self::Readable { member }
             | Self::NothingThere { member } => Some(member.listener),
             Self::Eligible { listener, .. }
+            | Self::Offered { listener, .. }
+            | Self::Spent { listener, .. }
             | Self::Steered { listener, .. }
             | Self::Looked { listener, .. } => Some(*listener),
             Self::Agent { .. }
             | Self::Load { .. }
+            | Self::HandedOver { .. }
             | Self::Accepted { .. }
             | Self::AcceptFailed { .. }
             | Self::Placed { .. }
@@ -137,6 +169,34 @@ impl DealerEvent {
             | Self::Gone { .. }
             | Self::EmptyQueues { .. }
             | Self::Tick => None,
+        }
+    }
+}
+
+impl DealerEvent {
+    /// Whether the workers may have other numbers of connections now, or others may be asked for some.
+    pub(super) fn changes_counts(&self) -> bool {
+        match self {
+            Self::Load { .. } | Self::Eligible { .. } | Self::Spent { .. } | Self::Gone { .. } => {
+                true
+            }
+            Self::Tick
+            | Self::Accept { .. }
+            | Self::Retired { .. }
+            | Self::Closed { .. }
+            | Self::Joined { .. }
+            | Self::Agent { .. }
+            | Self::Offered { .. }
+            | Self::HandedOver { .. }
+            | Self::Steered { .. }
+            | Self::Looked { .. }
+            | Self::Readable { .. }
+            | Self::Accepted { .. }
+            | Self::NothingThere { .. }
+            | Self::AcceptFailed { .. }
+            | Self::Placed { .. }
+            | Self::NotTaken { .. }
+            | Self::EmptyQueues { .. } => false,
         }
     }
 }
@@ -213,11 +273,29 @@ pub enum DealerAction {
     Release {
         /// Which.
         connection: ConnectionId,
+        /// Who.
+        worker: WorkerId,
     },
-    /// Close it: its listener is gone and nobody can have it.
+    /// Close it: its listener is gone and nobody can have it, or a worker gave it without credit.
     Lose {
         /// Which.
         connection: ConnectionId,
+    },
+    /// The worker may give away so many connections more; each that it does comes as `HandedOver`.
+    Credit {
+        /// Who.
+        worker: WorkerId,
+        /// Of which listener.
+        listener: ListenerId,
+        /// How many.
+        count: u32,
+    },
+    /// Nobody takes the connection: close our copy, and tell the worker that it has it again.
+    GiveBack {
+        /// Which.
+        connection: ConnectionId,
+        /// Who gave it.
+        worker: WorkerId,
     },
     /// Every queue is empty, and what was in it has been placed.
     QueuesEmptied,

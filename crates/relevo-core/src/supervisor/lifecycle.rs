@@ -1,8 +1,8 @@
 //! A worker's way from its start to its end: see the diagram in `worker.rs`.
 
-use super::{DISCONNECT_GRACE, SETTLE, Supervisor};
+use super::{DISCONNECT_GRACE, MOVE_LIMIT, SETTLE, Supervisor};
 use crate::worker::{Disconnect, Drain, Stage, Worker};
-use crate::{Action, Failure, Generation, Notice, Slot, Step, Time, WorkerId};
+use crate::{Action, Failure, Generation, Moved, Notice, Slot, Step, Time, WorkerId};
 
 impl Supervisor {
     pub(super) fn spawn(&mut self, slot: Slot, generation: Generation) -> WorkerId {
@@ -138,16 +138,19 @@ impl Supervisor {
     pub(super) fn retire(&mut self, id: WorkerId) {
         let deadline = self.now + self.spec.drain_timeout;
         let deadline = self.stop.as_ref().map_or(deadline, |stop| stop.signal_at);
-        let settled = self.now + SETTLE;
+        let (settled, move_until) = (self.now + SETTLE, self.now + MOVE_LIMIT);
+        let linger_until = deadline.max(self.linger_end());
         let Some(worker) = self.workers.get_mut(&id) else { return };
         match worker.stage {
             Stage::Starting { .. } | Stage::Ready if worker.listens_at_all() => {
                 let agent = worker.has_agent;
                 let disconnect = if agent { Disconnect::Last } else { Disconnect::At(settled) };
-                worker.stage = Stage::Draining(Drain { deadline, disconnect });
+                let drain = Drain { deadline, linger_until, move_until, disconnect };
+                worker.stage = Stage::Draining(drain);
                 if agent {
                     let within = deadline.since(self.now);
-                    self.act(Action::Drain { worker: id, within });
+                    let hand_over = self.stop.is_none();
+                    self.act(Action::Drain { worker: id, within, hand_over });
                 }
             }
             Stage::Starting { .. } | Stage::Ready => self.leave(id),
@@ -214,12 +217,15 @@ impl Supervisor {
             Stage::Starting { deadline } => self.not_ready_in_time(id, deadline),
             Stage::Ready | Stage::Killed => {}
             Stage::Quitting { .. } => self.allow_leave(id),
-            Stage::Draining(Drain { deadline, disconnect: Disconnect::At(_) })
-                if now < deadline =>
+            Stage::Draining(drain @ Drain { disconnect: Disconnect::At(_), .. })
+                if now < drain.deadline =>
             {
-                let disconnect = Disconnect::Sent;
-                worker.stage = Stage::Draining(Drain { deadline, disconnect });
+                worker.stage = Stage::Draining(Drain { disconnect: Disconnect::Sent, ..drain });
                 self.act(Action::Disconnect { worker: id });
+            }
+            Stage::Draining(drain) if now < drain.linger_until && worker.only_lingers() => {
+                let deadline = drain.linger_until;
+                worker.stage = Stage::Draining(Drain { deadline, ..drain });
             }
             Stage::Draining(_) => self.cut_drain(id, slot),
             Stage::Leaving { .. } => {
@@ -284,11 +290,19 @@ impl Supervisor {
     fn cut_drain(&mut self, id: WorkerId, slot: Slot) {
         let Some(worker) = self.workers.get(&id) else { return };
         let left = worker.left;
-        if left.is_none_or(|left| left.work() > 0 || left.idle > 0) {
+        if left.is_none_or(|left| left.work() > 0 || left.quiet() > 0) {
             self.tell(Notice::DrainCut { worker: id, slot, left });
         }
-        self.count_cut(slot, left.unwrap_or_default());
+        let left = left.unwrap_or_default();
+        let closed_idle = left.idle.saturating_add(left.moving);
+        self.count_moved(slot, &Moved { closed_idle, ..Moved::default() });
+        self.count_cut(slot, left);
         self.leave(id);
+    }
+
+    /// Until when a worker that drains from now on may linger: a stop leaves no time for that.
+    fn linger_end(&self) -> Time {
+        if self.stop.is_some() { self.now } else { self.now + self.spec.linger }
     }
 
     /// Lets workers go that asked for it and whose slot is served by another.

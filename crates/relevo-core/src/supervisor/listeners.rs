@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::{MAX_LISTENERS, Supervisor};
 use crate::listener::{Arrangement, Listener, MemberState};
 use crate::worker::Door;
-use crate::{Action, Balance, ListenerId, Member, Notice, QueryId, Seat, Slot, Wish, WorkerId};
+use crate::{
+    Action, Balance, Generation, ListenerId, Member, Notice, QueryId, Seat, Slot, Wish, WorkerId,
+};
 
 /// What bare Node gives for an address that is taken (`errno(3)`, Linux).
 const EADDRINUSE: i32 = 98;
@@ -273,7 +275,7 @@ impl Supervisor {
 
     /// Tells the shell to whom connections may be dealt.
     pub(super) fn update_eligible(&mut self) {
-        let wanted: BTreeSet<(WorkerId, Slot, ListenerId)> = self
+        let wanted: BTreeSet<Told> = self
             .workers
             .iter()
             .flat_map(|(id, worker)| worker.doors.keys().map(move |door| (*id, worker, *door)))
@@ -281,14 +283,33 @@ impl Supervisor {
             .filter(|(_, _, listener)| {
                 self.listeners.get(listener).is_some_and(|l| l.wish.kind.is_stream())
             })
-            .map(|(id, worker, listener)| (id, worker.slot, listener))
+            .map(|(worker, of, listener)| {
+                let (slot, generation) = (of.slot, of.generation);
+                Told { worker, slot, generation, listener }
+            })
             .collect();
         let told = std::mem::replace(&mut self.told_eligible, wanted.clone());
-        for &(worker, slot, listener) in told.difference(&wanted) {
-            self.act(Action::Eligible { worker, slot, listener, on: false });
+        for told in told.difference(&wanted) {
+            self.act(told.action(false));
         }
-        for &(worker, slot, listener) in wanted.difference(&told) {
-            self.act(Action::Eligible { worker, slot, listener, on: true });
+        for told in wanted.difference(&told) {
+            self.act(told.action(true));
         }
+    }
+}
+
+/// Who the dealer has been told may be dealt connections, and of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Told {
+    pub(super) worker: WorkerId,
+    slot: Slot,
+    generation: Generation,
+    listener: ListenerId,
+}
+
+impl Told {
+    pub(super) fn action(self, on: bool) -> Action {
+        let Self { worker, slot, generation, listener } = self;
+        Action::Eligible { worker, slot, generation, listener, on }
     }
 }

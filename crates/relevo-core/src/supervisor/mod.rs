@@ -22,6 +22,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use listeners::Told;
+
 use crate::listener::Listener;
 use crate::random::Random;
 use crate::rollout::Rollout;
@@ -34,14 +36,16 @@ use crate::{
 };
 
 pub use view::{
-    ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord, View, WorkerView,
-    WorkerWord,
+    ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord, Totals, View,
+    WorkerView, WorkerWord,
 };
 
 /// How long after Node's `disconnect` (or the end of the channel) the stop signal follows.
 pub(crate) const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
 /// How long a worker whose channel ended may take to exit before it counts as failed.
 pub(crate) const LOST_CHANNEL_GRACE: Duration = Duration::from_secs(1);
+/// How long a rollout waits for the idle connections of a worker to be handed over.
+pub(crate) const MOVE_LIMIT: Duration = Duration::from_secs(5);
 /// How long connections on their way to a worker without an agent have to arrive before it is told
 /// to disconnect. (Node 26 cuts those that have not sent anything yet: `docs/node-channel.md`, 5.)
 const SETTLE: Duration = Duration::from_millis(20);
@@ -79,6 +83,8 @@ pub struct Supervisor {
     /// Whether another rollout is to follow, and who waits for it.
     reload_wanted: bool,
     reload_waiters: Vec<RequestId>,
+    /// What drains did, since the service began.
+    totals: Totals,
     /// The last change of the number of slots, until it is complete.
     scaling: Option<Scaling>,
     stop: Option<stop::Stop>,
@@ -95,7 +101,7 @@ pub struct Supervisor {
     next_generation: u64,
     /// What the shell has been told to accept from, and whom to deal to.
     told_accepting: BTreeSet<Member>,
-    told_eligible: BTreeSet<(WorkerId, Slot, ListenerId)>,
+    told_eligible: BTreeSet<Told>,
     actions: Vec<Action>,
 }
 
@@ -138,6 +144,7 @@ impl Supervisor {
             next_listener: 1,
             next_generation: 2,
             told_accepting: BTreeSet::new(),
+            totals: Totals::default(),
             told_eligible: BTreeSet::new(),
             actions: Vec::new(),
         }
@@ -161,6 +168,7 @@ impl Supervisor {
             return None;
         }
         let workers = self.workers.values().filter_map(Worker::deadline);
+        let moves = self.workers.values().filter_map(|worker| worker.move_deadline(self.now));
         let retries = self.slot_numbers().filter(|_| self.stop.is_none()).filter_map(|number| {
             let slot = self.slot(number);
             let at = slot.retry_at.filter(|_| slot.is_vacant() && self.has_room(number))?;
@@ -168,7 +176,7 @@ impl Supervisor {
         });
         let stop = self.stop.as_ref().and_then(stop::Stop::deadline);
         let sockets = self.retirement_deadline().into_iter().chain(self.outage_deadline());
-        let all = workers.chain(retries).chain(sockets).chain(stop);
+        let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop);
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

@@ -2,7 +2,9 @@
 
 use super::{MAX_WAITING, Supervisor};
 use crate::worker::{Stage, Worker};
-use crate::{Action, Answer, Event, Exit, Failure, Notice, Refusal, RequestId, WorkerId};
+use crate::{
+    Action, Answer, Event, Exit, Failure, Left, Moved, Notice, Refusal, RequestId, WorkerId,
+};
 
 impl Supervisor {
     pub(super) fn record(&mut self, event: Event) {
@@ -35,11 +37,7 @@ impl Supervisor {
                     worker.stopped_accepting = true;
                 }
             }
-            Event::WorkLeft { worker, left } => {
-                if let Some(worker) = self.draining_mut(worker) {
-                    worker.left = Some(left);
-                }
-            }
+            Event::WorkLeft { worker, left, moved } => self.work_left(worker, left, moved),
             Event::Drained { worker } => {
                 if self.draining_mut(worker).is_some() {
                     self.leave(worker);
@@ -65,6 +63,15 @@ impl Supervisor {
 
     fn draining_mut(&mut self, worker: WorkerId) -> Option<&mut Worker> {
         self.workers.get_mut(&worker).filter(|worker| matches!(worker.stage, Stage::Draining(_)))
+    }
+
+    fn work_left(&mut self, id: WorkerId, left: Left, moved: Moved) {
+        let Some(worker) = self.draining_mut(id) else { return };
+        let moved = moved.at_least(&worker.moved);
+        let more = moved.since(&worker.moved);
+        (worker.left, worker.moved) = (Some(left), moved);
+        let slot = worker.slot;
+        self.count_moved(slot, &more);
     }
 
     fn exited(&mut self, id: WorkerId, exit: Exit) {
@@ -94,11 +101,11 @@ impl Supervisor {
     /// so it is told once more.
     fn forget_worker(&mut self, id: WorkerId) -> Option<Worker> {
         let told = std::mem::take(&mut self.told_eligible);
-        for (worker, slot, listener) in told {
-            if worker == id {
-                self.act(Action::Eligible { worker, slot, listener, on: false });
+        for told in told {
+            if told.worker == id {
+                self.act(told.action(false));
             } else {
-                self.told_eligible.insert((worker, slot, listener));
+                self.told_eligible.insert(told);
             }
         }
         self.workers.remove(&id)

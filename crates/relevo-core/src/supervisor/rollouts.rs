@@ -3,8 +3,8 @@
 use super::Supervisor;
 use crate::rollout::{Phase, Rollout};
 use crate::{
-    Action, Answer, Failure, Generation, Left, Notice, Notify, Outcome, Refusal, RolloutReport,
-    ScaleOutcome, Slot, Step, WorkerId,
+    Action, Answer, Failure, Generation, Left, Moved, Notice, Notify, Outcome, Refusal,
+    RolloutReport, ScaleOutcome, Slot, Step, WorkerId,
 };
 
 impl Supervisor {
@@ -44,6 +44,7 @@ impl Supervisor {
             slot: Slot(0),
             phase: Phase::Waiting { told: false },
             cut: Left::default(),
+            moved: Moved::default(),
         });
         self.tell(Notice::RolloutStarted { generation });
         if self.announced {
@@ -133,6 +134,7 @@ impl Supervisor {
             of: self.wanted,
             duration: self.now.since(rollout.started_at),
             cut: rollout.cut,
+            moved: rollout.moved,
             serving: self.generation,
         };
         if succeeded {
@@ -151,6 +153,7 @@ impl Supervisor {
 
     /// Adds what a drain cut short to the report of the rollout, or scaling, that it belongs to.
     pub(super) fn count_cut(&mut self, slot: Slot, left: Left) {
+        self.totals.cut.add(&left);
         if slot.0 >= self.wanted {
             if let Some(scaling) = &mut self.scaling {
                 scaling.cut.add(&left);
@@ -163,6 +166,21 @@ impl Supervisor {
             (None, None) => return,
         };
         cut.add(&left);
+    }
+
+    /// The same for what became of its idle connections.
+    pub(super) fn count_moved(&mut self, slot: Slot, moved: &Moved) {
+        self.totals.moved.add(moved);
+        let counted = if slot.0 >= self.wanted {
+            self.scaling.as_mut().map(|scaling| &mut scaling.moved)
+        } else if let Some(rollout) = &mut self.rollout {
+            Some(&mut rollout.moved)
+        } else {
+            self.last_rollout.as_mut().map(|report| &mut report.moved)
+        };
+        if let Some(counted) = counted {
+            counted.add(moved);
+        }
     }
 
     /// At a stop nothing is changed any more.

@@ -16,7 +16,7 @@ use crate::scaling::Scaling;
 use crate::slot::SlotState;
 use crate::worker::Worker;
 use crate::{
-    Action, Answer, Failure, Left, ListenerId, Notice, Progress, Refusal, RequestId, Scale,
+    Action, Answer, Failure, Left, ListenerId, Moved, Notice, Progress, Refusal, RequestId, Scale,
     ScaleOutcome, ScaleReport, Slot, Step, Time, WorkerId,
 };
 
@@ -90,6 +90,7 @@ impl Supervisor {
             requests: Vec::new(),
             surplus,
             cut: Left::default(),
+            moved: Moved::default(),
         });
     }
 
@@ -188,6 +189,7 @@ impl Supervisor {
             ready: self.ready_slots(),
             duration: scaling.map_or(Duration::ZERO, |it| self.now.since(it.started_at)),
             cut: scaling.map_or_else(Left::default, |scaling| scaling.cut),
+            moved: scaling.map_or_else(Moved::default, |scaling| scaling.moved),
         }
     }
 

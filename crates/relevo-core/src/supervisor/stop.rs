@@ -165,7 +165,10 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         match &mut worker.stage {
             Stage::Quitting { until } => *until = signal.min(*until),
-            Stage::Draining(drain) => drain.deadline = signal.min(drain.deadline),
+            Stage::Draining(drain) => {
+                drain.deadline = signal.min(drain.deadline);
+                drain.linger_until = drain.deadline;
+            }
             Stage::Leaving { signal_at } => *signal_at = signal.min(*signal_at),
             Stage::Stopping { kill_at } => *kill_at = kill.min(*kill_at),
             Stage::Starting { .. } | Stage::Ready | Stage::Killed => {}

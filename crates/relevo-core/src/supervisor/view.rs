@@ -7,7 +7,7 @@ use crate::listener::{Arrangement, Listener};
 use crate::rollout::Phase;
 use crate::worker::{Stage, Worker};
 use crate::{
-    Exit, Generation, Kind, Left, ListenerId, Outcome, RolloutReport, Seat, Slot, WorkerId,
+    Exit, Generation, Kind, Left, ListenerId, Moved, Outcome, RolloutReport, Seat, Slot, WorkerId,
 };
 
 /// A look at a service.
@@ -66,6 +66,15 @@ pub enum RolloutPhase {
     Starting,
     /// The old worker of the slot finishes its requests.
     Draining,
+}
+
+/// What the drains of all workers did, since the service began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// What was ended unfinished.
+    pub cut: Left,
+    /// What became of idle connections.
+    pub moved: Moved,
 }
 
 /// What can be seen of a slot.
@@ -138,6 +147,8 @@ pub struct RolloutView {
     pub duration: Duration,
     /// What was cut short at the drain's deadline.
     pub cut: Left,
+    /// What became of idle connections.
+    pub moved: Moved,
 }
 
 impl From<&RolloutReport> for RolloutView {
@@ -152,6 +163,7 @@ impl From<&RolloutReport> for RolloutView {
             of: report.of,
             duration: report.duration,
             cut: report.cut,
+            moved: report.moved,
         }
     }
 }
@@ -191,6 +203,11 @@ impl<'a> View<'a> {
     /// The last completed generation.
     pub fn generation(&self) -> Generation {
         self.0.generation
+    }
+
+    /// What drains did so far.
+    pub fn totals(&self) -> Totals {
+        self.0.totals
     }
 
     /// How many slots there are to be.
@@ -237,6 +254,7 @@ impl<'a> View<'a> {
                 of,
                 duration: self.0.now.since(rollout.started_at),
                 cut: rollout.cut,
+                moved: rollout.moved,
             });
         }
         self.0.last_rollout.as_ref().map(RolloutView::from)
@@ -266,11 +284,10 @@ impl<'a> View<'a> {
     }
 
     fn worker(&self, id: WorkerId, worker: &Worker) -> WorkerView {
-        let idle_only = worker.left.is_some_and(|left| left.work() == 0);
         let word = match worker.stage {
             Stage::Starting { .. } => WorkerWord::Starting,
             Stage::Ready => WorkerWord::Ready,
-            Stage::Draining(_) if worker.stopped_accepting && idle_only => WorkerWord::Lingering,
+            Stage::Draining(_) if worker.is_lingering() => WorkerWord::Lingering,
             Stage::Draining(_) | Stage::Quitting { .. } => WorkerWord::Draining,
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => WorkerWord::Stopping,
         };

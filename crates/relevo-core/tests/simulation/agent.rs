@@ -31,7 +31,8 @@ impl World {
             self.tally.lost_events += 1;
             return;
         }
-        self.answers(worker, DealerEvent::Agent { worker });
+        let hands_over = self.process(worker).character.hands_over;
+        self.answers(worker, DealerEvent::Agent { worker, hands_over });
     }
 
     pub(crate) fn begins_to_count(&mut self, worker: WorkerId) {

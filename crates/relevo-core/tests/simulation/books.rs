@@ -8,7 +8,8 @@ use relevo_core::{ConnectionId, ListenerId, Member, WorkerId};
 #[derive(Default)]
 pub(crate) struct Books {
     connections: BTreeMap<ConnectionId, Connection>,
-    in_flight: BTreeMap<WorkerId, usize>,
+    /// Of dealt connections, and of those that workers gave away.
+    in_flight: BTreeMap<(WorkerId, bool), usize>,
     held: usize,
     queues: BTreeMap<Member, VecDeque<ConnectionId>>,
     /// Those without an end.
@@ -26,6 +27,12 @@ struct Connection {
     /// Whether any worker has ever had it, or been sent it.
     ever_accepted: bool,
     ever_given: bool,
+    /// Who gave it away, and still has a copy.
+    donor: Option<WorkerId>,
+    /// What the primary's copy of it is called, while it is given away.
+    copy: Option<ConnectionId>,
+    /// What it is a copy of.
+    copy_of: Option<ConnectionId>,
     /// Its listener was closed, though one like it may be open again.
     of_closed: bool,
     end: Option<End>,
@@ -39,6 +46,8 @@ pub(crate) enum End {
     LostWithWorker,
     /// Its listener was closed.
     LostWithListener,
+    /// It lives on under another number, with another worker or its first.
+    Moved,
 }
 
 impl Books {
@@ -50,12 +59,82 @@ impl Books {
             accepted_by: None,
             ever_accepted: false,
             ever_given: false,
+            donor: None,
+            copy: None,
+            copy_of: None,
             of_closed: false,
             end: None,
         };
         self.connections.insert(connection, fresh);
         self.queues.entry(member).or_default().push_back(connection);
         self.open += 1;
+    }
+
+    /// A worker sends a connection of its own to the primary, and keeps it until it hears of it.
+    pub(crate) fn sent_back(
+        &mut self,
+        connection: ConnectionId,
+        copy: ConnectionId,
+        donor: WorkerId,
+    ) {
+        let own = self.get(connection);
+        assert_eq!(own.accepted_by, Some(donor), "{connection} is another's to give");
+        own.copy = Some(copy);
+        let fresh = Connection {
+            member: own.member,
+            held: false,
+            in_flight: None,
+            accepted_by: None,
+            ever_accepted: true,
+            ever_given: false,
+            donor: Some(donor),
+            copy: None,
+            copy_of: Some(connection),
+            of_closed: own.of_closed,
+            end: None,
+        };
+        self.connections.insert(copy, fresh);
+        self.open += 1;
+    }
+
+    /// It has come through the channel, or was closed with it.
+    pub(crate) fn received(&mut self, copy: ConnectionId, read: bool) {
+        if read {
+            self.get(copy).held = true;
+            self.held += 1;
+        } else {
+            self.is_alone_again(copy);
+        }
+    }
+
+    pub(crate) fn donor_of(&mut self, connection: ConnectionId) -> Option<WorkerId> {
+        self.get(connection).donor
+    }
+
+    pub(crate) fn is_with_another(&mut self, connection: ConnectionId, worker: WorkerId) -> bool {
+        self.get(connection).accepted_by.is_some_and(|with| with != worker)
+    }
+
+    /// The primary closes its copy, and the donor has the only one.
+    pub(crate) fn given_back(&mut self, copy: ConnectionId) {
+        let c = self.get(copy);
+        assert!(c.held && c.in_flight.is_none(), "{copy} is given back but on its way");
+        assert_eq!(c.accepted_by, None, "{copy} is given back but a worker has it");
+        c.held = false;
+        self.held -= 1;
+        self.is_alone_again(copy);
+    }
+
+    fn is_alone_again(&mut self, copy: ConnectionId) {
+        let own = self.get(copy).copy_of;
+        self.ends(copy, End::Moved);
+        let Some(own) = own else { return };
+        let c = self.get(own);
+        c.copy = None;
+        // Its donor may have died while the primary's copy kept it alive.
+        if c.accepted_by.is_none() {
+            self.ends(own, End::LostWithWorker);
+        }
     }
 
     pub(crate) fn waiting_in(&self, member: Member) -> usize {
@@ -103,7 +182,8 @@ impl Books {
         assert_eq!(c.accepted_by, None, "{connection} is given away but a worker has it");
         let again = std::mem::replace(&mut c.ever_given, true);
         c.in_flight = Some(worker);
-        let count = self.in_flight.entry(worker).or_default();
+        let given_away = c.donor.is_some();
+        let count = self.in_flight.entry((worker, given_away)).or_default();
         *count += 1;
         assert!(*count <= window, "{count} connections are on their way to {worker}");
         again
@@ -111,8 +191,12 @@ impl Books {
 
     /// It is no longer on its way: answered, or its worker's channel has ended.
     pub(crate) fn landed(&mut self, connection: ConnectionId) {
-        if let Some(worker) = self.get(connection).in_flight.take() {
-            self.forget_flight(worker);
+        let c = self.get(connection);
+        let given_away = c.donor.is_some();
+        if let Some(worker) = c.in_flight.take()
+            && let Some(count) = self.in_flight.get_mut(&(worker, given_away))
+        {
+            *count -= 1;
         }
     }
 
@@ -121,13 +205,7 @@ impl Books {
         for c in self.connections.values_mut().filter(|c| c.in_flight == Some(worker)) {
             c.in_flight = None;
         }
-        self.in_flight.remove(&worker);
-    }
-
-    fn forget_flight(&mut self, worker: WorkerId) {
-        if let Some(count) = self.in_flight.get_mut(&worker) {
-            *count -= 1;
-        }
+        self.in_flight.retain(|(other, _), _| *other != worker);
     }
 
     /// A worker has it now, from the kernel or from the primary.
@@ -149,7 +227,12 @@ impl Books {
         assert!(c.held && c.ever_accepted, "{connection} is released but no worker has it");
         c.held = false;
         let died_with_it = c.accepted_by.is_none() && c.end.is_none();
+        let own = c.copy_of;
         self.held -= 1;
+        if let Some(own) = own {
+            self.get(own).accepted_by = None;
+            self.ends(own, End::Moved);
+        }
         if died_with_it {
             self.ends(connection, End::LostWithWorker);
         }
@@ -162,8 +245,13 @@ impl Books {
         assert!(c.held && c.in_flight.is_none(), "{connection} is lost but on its way");
         assert_eq!(c.accepted_by, None, "{connection} is lost but a worker has it");
         c.held = false;
+        let own = c.copy_of;
         self.held -= 1;
         self.ends(connection, End::LostWithListener);
+        if let Some(own) = own {
+            self.get(own).accepted_by = None;
+            self.ends(own, End::LostWithListener);
+        }
     }
 
     pub(crate) fn listener_of(&mut self, connection: ConnectionId) -> relevo_core::ListenerId {
@@ -176,7 +264,7 @@ impl Books {
         for connection in had {
             let c = self.get(*connection);
             c.accepted_by = None;
-            if !c.held {
+            if !c.held && c.copy.is_none() {
                 self.ends(*connection, End::LostWithWorker);
                 lost += 1;
             }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use relevo_core::{
-    ConnectionId, DealerEvent, Event, Given, Left, ListenerId, Member, NotTaken, QueryId, WorkerId,
+    ConnectionId, DealerEvent, Event, Given, Left, ListenerId, Member, Moved, NotTaken, QueryId,
+    WorkerId,
 };
 
 use crate::process::{Deed, Door, Message, Misdeed, Process};
@@ -98,6 +99,9 @@ impl World {
                 self.is_given(worker, connection, listener);
             }
             Message::Count => self.begins_to_count(worker),
+            Message::Credit(listener, count) => self.is_credited(worker, listener, count),
+            Message::Taken(copy) => self.is_rid_of(worker, copy),
+            Message::Back(copy) => self.has_back(worker, copy),
             Message::Drain => self.drains(worker),
             Message::Disconnect => {
                 if !(process.character.ignores_disconnect && self.unkind) {
@@ -159,12 +163,19 @@ impl World {
     fn works_on(&mut self, worker: WorkerId, connection: ConnectionId) {
         self.process(worker).holds.insert(connection);
         self.has_one_more(worker);
+        self.goes_on(worker, connection);
+    }
+
+    pub(crate) fn goes_on(&mut self, worker: WorkerId, connection: ConnectionId) {
         let millis = if self.unkind && self.random.percent(5) { 40_000 } else { 500 };
         self.soon(millis, Happening::Does(worker, Deed::Finishes(connection)));
     }
 
     fn finishes(&mut self, worker: WorkerId, connection: ConnectionId) {
         let process = self.process(worker);
+        if process.transit.values().any(|own| *own == connection) {
+            return; // it is not read from
+        }
         if !process.holds.remove(&connection) {
             return;
         }
@@ -185,18 +196,21 @@ impl World {
         process.stops_accepting();
         self.says(worker, Event::StoppedAccepting { worker });
         self.counts_work(worker);
+        self.offers(worker);
     }
 
-    fn counts_work(&mut self, worker: WorkerId) {
+    pub(crate) fn counts_work(&mut self, worker: WorkerId) {
         let process = self.process(worker);
-        let open = process.holds.len() as u32;
+        let moving = process.transit.len() as u32;
+        let open = process.holds.len() as u32 - moving;
         if !process.draining || process.leaving {
             return;
         }
         // Some of them idle.
-        let left = Left { requests: open - open / 3, idle: open / 3, ..Left::default() };
-        self.says(worker, Event::WorkLeft { worker, left });
-        if open == 0 {
+        let idle = open / 3;
+        let left = Left { requests: open - idle, idle, moving, ..Left::default() };
+        self.says(worker, Event::WorkLeft { worker, left, moved: Moved::default() });
+        if open + moving == 0 {
             self.says(worker, Event::Drained { worker });
         }
     }
@@ -210,7 +224,7 @@ impl World {
         }
     }
 
-    fn leaves_if_done(&mut self, worker: WorkerId) {
+    pub(crate) fn leaves_if_done(&mut self, worker: WorkerId) {
         let unkind = self.unkind;
         let process = self.process(worker);
         if !process.leaving || !process.holds.is_empty() {

@@ -12,6 +12,7 @@
 mod agent;
 mod books;
 mod deeds;
+mod handover;
 mod history;
 mod kernel;
 mod phases;

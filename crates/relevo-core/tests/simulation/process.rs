@@ -26,6 +26,9 @@ pub(crate) struct Process {
     pub(crate) asked: BTreeMap<QueryId, usize>,
     pub(crate) listens: BTreeMap<ListenerId, Door>,
     pub(crate) holds: BTreeSet<ConnectionId>,
+    /// What it is giving away, by the copy that the primary has; and what nobody took.
+    pub(crate) transit: BTreeMap<ConnectionId, ConnectionId>,
+    pub(crate) stays: BTreeSet<ConnectionId>,
     pub(crate) draining: bool,
     /// It has closed its listeners for good and exits when its connections have ended.
     pub(crate) leaving: bool,
@@ -81,6 +84,9 @@ pub(crate) enum Message {
     Refused(QueryId),
     Connection(ConnectionId, ListenerId),
     Count,
+    Credit(ListenerId, u32),
+    Taken(ConnectionId),
+    Back(ConnectionId),
     Drain,
     Disconnect,
     AllowedToLeave,
@@ -91,6 +97,10 @@ pub(crate) enum Message {
 pub(crate) struct Character {
     pub(crate) boots_after: Duration,
     pub(crate) has_agent: bool,
+    /// Its agent can hand connections over.
+    pub(crate) hands_over: bool,
+    /// It gives away what nobody asked for.
+    pub(crate) gives_unasked: bool,
     /// A port that it does not open although the others do.
     pub(crate) omits: Option<usize>,
     pub(crate) ignores_drain: bool,
@@ -122,6 +132,8 @@ impl Process {
             asked: BTreeMap::new(),
             listens: BTreeMap::new(),
             holds: BTreeSet::new(),
+            transit: BTreeMap::new(),
+            stays: BTreeSet::new(),
             draining: false,
             leaving: false,
             agent: Agent::default(),
@@ -145,6 +157,7 @@ impl Character {
         Self {
             boots_after: random.millis(300),
             has_agent: agent,
+            hands_over: agent,
             max_connections: usize::MAX,
             busy: Some(random.below(900) as u16),
             ..Self::default()
@@ -161,6 +174,8 @@ impl Character {
         Self {
             boots_after,
             has_agent: agent && random.percent(80),
+            hands_over: random.percent(80),
+            gives_unasked: random.percent(10),
             omits,
             ignores_drain: random.percent(15),
             ignores_disconnect: random.percent(15),

@@ -12,6 +12,8 @@ use crate::world::{Happening, World};
 
 /// How many connections the dealer may have in flight to one worker.
 const WINDOW: usize = 8;
+/// The same of those that workers gave away.
+const ARRIVALS: usize = 48;
 
 impl World {
     pub(crate) fn happens(&mut self, happening: Happening) {
@@ -96,6 +98,11 @@ impl World {
         if event == (DealerEvent::Gone { worker }) {
             return self.gone(worker);
         }
+        if let DealerEvent::HandedOver { connection, .. } = &event {
+            // What is not read any more is closed with the channel.
+            let read = self.processes.get(&worker).is_some_and(|process| !process.dealer_knows);
+            self.books.received(*connection, read);
+        }
         if self.processes.get(&worker).is_none_or(|process| process.dealer_knows) {
             return;
         }
@@ -132,8 +139,8 @@ impl World {
                 self.soon(50, Happening::Told(inspected));
             }
             Action::Accept { member, on } => self.order(DealerEvent::Accept { member, on }),
-            Action::Eligible { worker, slot, listener, on } => {
-                self.order(DealerEvent::Eligible { worker, slot, listener, on });
+            Action::Eligible { worker, slot, generation, listener, on } => {
+                self.order(DealerEvent::Eligible { worker, slot, generation, listener, on });
             }
             Action::EmptyQueues => {
                 let members = self.sockets.iter().copied().collect();
@@ -176,7 +183,11 @@ impl World {
             DealerAction::Give { connection, worker, listener } => {
                 self.gives(connection, worker, listener);
             }
-            DealerAction::Release { connection } => {
+            DealerAction::Release { connection, worker } => {
+                assert!(!self.books.is_with_another(connection, worker), "{worker} has it not");
+                if let Some(donor) = self.books.donor_of(connection) {
+                    self.send(donor, Message::Taken(connection));
+                }
                 let lost = self.books.released(connection).is_some();
                 self.tally.lost_with_their_worker += u64::from(lost);
             }
@@ -184,11 +195,21 @@ impl World {
                 let listener = self.books.listener_of(connection);
                 let open = self.sockets.iter().any(|member| member.listener == listener);
                 let open = open && !self.books.is_of_closed(connection);
-                assert!(!open, "{connection} is lost although its listener is open");
+                let unasked = self.books.donor_of(connection).is_some();
+                assert!(!open || unasked, "{connection} is lost although its listener is open");
                 self.books.lost(connection);
                 self.tally.lost_with_their_listener += 1;
             }
             DealerAction::QueuesEmptied => self.soon(5, Happening::Told(Event::QueuesEmptied)),
+            DealerAction::Credit { worker, listener, count } => {
+                self.tally.credits += 1;
+                self.send(worker, Message::Credit(listener, count));
+            }
+            DealerAction::GiveBack { connection, worker } => {
+                assert_eq!(self.books.donor_of(connection), Some(worker));
+                self.books.given_back(connection);
+                self.send(worker, Message::Back(connection));
+            }
             DealerAction::Count { worker } => self.send(worker, Message::Count),
             DealerAction::Tell(notice) => self.tells(&notice),
             DealerAction::Mend { member } => {
@@ -338,7 +359,8 @@ impl World {
 
     fn gives(&mut self, connection: ConnectionId, worker: WorkerId, listener: ListenerId) {
         self.tally.dealt += 1;
-        let again = self.books.given(connection, worker, WINDOW);
+        let window = if self.books.donor_of(connection).is_some() { ARRIVALS } else { WINDOW };
+        let again = self.books.given(connection, worker, window);
         self.tally.dealt_again += u64::from(again);
         let reachable = self.processes.get(&worker).is_some_and(|p| !p.dealer_knows);
         if reachable {
@@ -467,7 +489,12 @@ fn may_be_lost(event: &Event) -> bool {
 
 /// An answer about a connection does not say whose it is: the shell gives each once.
 fn may_be_doubled(event: &DealerEvent) -> bool {
-    !matches!(event, DealerEvent::Accepted { .. } | DealerEvent::NotTaken { .. })
+    !matches!(
+        event,
+        DealerEvent::Accepted { .. }
+            | DealerEvent::NotTaken { .. }
+            | DealerEvent::HandedOver { .. }
+    )
 }
 
 pub(crate) fn exit(code: i32) -> Exit {

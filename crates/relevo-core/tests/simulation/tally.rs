@@ -96,4 +96,9 @@ tally! {
     floods,
     flips_to_kernel,
     flips_to_front,
+    credits,
+    handed_over,
+    given_back,
+    given_unasked,
+    rebalanced,
 }

@@ -37,7 +37,7 @@ impl Weights {
     }
 
     pub(crate) fn told(&mut self, event: &DealerEvent) {
-        if let DealerEvent::Eligible { worker, slot, listener, on } = event {
+        if let DealerEvent::Eligible { worker, slot, listener, on, .. } = event {
             let serving = self.serving.entry(*listener).or_default();
             if *on {
                 serving.insert((*slot, *worker));

@@ -84,6 +84,7 @@ impl World {
             agent: random.percent(80),
             ready_timeout: Duration::from_secs(2 + random.below(8)),
             drain_timeout: Duration::from_secs(1 + random.below(15)),
+            linger: Duration::from_secs(random.below(25)),
             shutdown_timeout: Duration::from_secs(1 + random.below(12)),
             stop_timeout: Duration::from_secs(1 + random.below(4)),
             keep_trying: random.percent(70),
@@ -216,7 +217,7 @@ impl World {
     pub(crate) fn lives_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         // Two rollouts, the one under way and the one that follows, after the longest backoff.
         let spec = &self.spec;
-        let each = spec.ready_timeout + spec.drain_timeout + spec.stop_timeout;
+        let each = spec.ready_timeout + spec.drain_timeout + spec.linger + spec.stop_timeout;
         let each = each + Duration::from_secs(4);
         let limit = Duration::from_secs(90) + each * (3 * self.rules.most_slots() + 3);
         let end = self.now + limit;

@@ -60,7 +60,7 @@ const DISCONNECT_2: &str = r#"{"cmd":"NODE_CLUSTER","act":"disconnect","seq":2}"
 #[test]
 fn a_dealt_connection_is_placed_once() {
     let mut channel = serving();
-    channel.deal(&key("a"), 7).unwrap();
+    channel.deal(&key("a"), 7, None).unwrap();
     assert_eq!(reply(&mut channel, 1, true), Err(Violation::UnaskedReply { ack: 1 }), "not sent");
     let frame = channel.next_frame().unwrap();
     assert_eq!(frame.attachment, Some(Attachment::Connection(7)));
@@ -76,7 +76,7 @@ fn a_dealt_connection_is_placed_once() {
 fn a_refused_connection_comes_back_with_the_reason() {
     let mut channel = serving();
     for connection in [7, 8] {
-        channel.deal(&key("a"), connection).unwrap();
+        channel.deal(&key("a"), connection, None).unwrap();
     }
     sent(&mut channel);
     let refused = |connection, why| Ok(Some(Happened::Refused { connection, why }));
@@ -96,7 +96,7 @@ fn what_was_not_asked_for_is_a_violation() {
         let outcome = channel.receive(message, false);
         assert_eq!(outcome, Err(Violation::UnaskedAcknowledgement));
     }
-    channel.deal(&key("a"), 7).unwrap();
+    channel.deal(&key("a"), 7, None).unwrap();
     let outcome = channel.receive(FromWorker::HandleAck, false);
     assert_eq!(outcome, Err(Violation::UnaskedAcknowledgement), "it was not sent yet");
     assert_eq!(reply(&mut channel, 99, true), Err(Violation::UnaskedReply { ack: 99 }));
@@ -106,10 +106,10 @@ fn what_was_not_asked_for_is_a_violation() {
 #[test]
 fn disconnect_waits_for_descriptors_and_replies() {
     let mut channel = serving();
-    channel.deal(&key("a"), 7).unwrap();
+    channel.deal(&key("a"), 7, None).unwrap();
     channel.disconnect();
     channel.disconnect();
-    assert_eq!(channel.deal(&key("a"), 8), Err(NotDealt::Leaving));
+    assert_eq!(channel.deal(&key("a"), 8, None), Err(NotDealt::Leaving));
     assert_eq!(sent(&mut channel).len(), 1, "what was dealt before still goes out");
     channel.receive(FromWorker::HandleAck, false).unwrap();
     assert!(!channel.is_disconnected(), "its reply is not here");
@@ -117,7 +117,7 @@ fn disconnect_waits_for_descriptors_and_replies() {
     assert!(channel.is_disconnected());
     channel.disconnect();
     assert_eq!(sent(&mut channel), [DISCONNECT_2]);
-    assert!(!channel.tell_agent(ToAgent::Drain { deadline_ms: 1 }));
+    assert!(!channel.tell_agent(ToAgent::Count { every_ms: 100 }));
     channel.receive(FromWorker::UserHandle { key: None }, true).unwrap();
     assert_eq!(sent(&mut channel), [r#"{"cmd":"NODE_HANDLE_ACK"}"#], "acknowledgements still go");
 }
@@ -125,7 +125,7 @@ fn disconnect_waits_for_descriptors_and_replies() {
 #[test]
 fn disconnect_does_not_wait_for_a_closed_server() {
     let mut channel = serving();
-    channel.deal(&key("a"), 7).unwrap();
+    channel.deal(&key("a"), 7, None).unwrap();
     channel.disconnect();
     sent(&mut channel);
     let closed = channel.receive(FromWorker::Close { key: key("a") }, false);
@@ -172,7 +172,7 @@ fn a_worker_gets_one_parting_word() {
 
     // It was about to be told to: the acknowledgement does as well.
     let mut channel = serving();
-    channel.deal(&key("a"), 7).unwrap();
+    channel.deal(&key("a"), 7, None).unwrap();
     channel.disconnect();
     sent(&mut channel);
     let asked = leave(&mut channel, 5);
@@ -277,12 +277,12 @@ fn a_listener_that_was_not_taken_frees_its_key() {
     let mut channel = Channel::new();
     let asked = ask(&mut channel, 1, tcp(80)).unwrap();
     channel.answer_shared(asked, key("a"), PortCheck::Check, 1, None).unwrap();
-    channel.deal(&key("a"), 7).unwrap();
+    channel.deal(&key("a"), 7, None).unwrap();
     sent(&mut channel);
     let lost = channel.receive(FromWorker::HandleNack, false);
     assert_eq!(lost, Ok(Some(Happened::ListenerNotTaken { key: key("a") })));
     assert_eq!(channel.keys().count(), 0);
-    assert_eq!(channel.deal(&key("a"), 8), Err(NotDealt::UnknownKey));
+    assert_eq!(channel.deal(&key("a"), 8, None), Err(NotDealt::UnknownKey));
     assert_eq!(channel.end(), [7]);
 }
 
@@ -332,15 +332,15 @@ fn a_worker_that_asks_and_does_not_read_is_a_violation() {
 fn deals_are_bounded() {
     let mut channel = serving();
     for connection in 0..MAX_UNACKNOWLEDGED as u64 {
-        channel.deal(&key("a"), connection).unwrap();
+        channel.deal(&key("a"), connection, None).unwrap();
     }
-    assert_eq!(channel.deal(&key("a"), 1000), Err(NotDealt::Busy));
+    assert_eq!(channel.deal(&key("a"), 1000, None), Err(NotDealt::Busy));
     sent(&mut channel);
     channel.receive(FromWorker::HandleAck, false).unwrap();
-    assert_eq!(channel.deal(&key("a"), 1000), Err(NotDealt::Busy), "it is not replied to");
+    assert_eq!(channel.deal(&key("a"), 1000, None), Err(NotDealt::Busy), "it is not replied to");
     reply(&mut channel, 1, true).unwrap();
-    assert_eq!(channel.deal(&key("a"), 1000), Ok(()));
-    assert_eq!(channel.deal(&key("b"), 1001), Err(NotDealt::UnknownKey));
+    assert_eq!(channel.deal(&key("a"), 1000, None), Ok(()));
+    assert_eq!(channel.deal(&key("b"), 1001, None), Err(NotDealt::UnknownKey));
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn a_key_that_is_there_is_a_bug_that_the_worker_survives() {
 fn the_end_gives_back_what_was_not_accepted() {
     let mut channel = serving();
     for connection in [9, 7, 8] {
-        channel.deal(&key("a"), connection).unwrap();
+        channel.deal(&key("a"), connection, None).unwrap();
     }
     channel.next_frame();
     channel.receive(FromWorker::HandleAck, false).unwrap();
@@ -398,7 +398,7 @@ fn the_end_gives_back_what_was_not_accepted() {
     assert_eq!(channel.end(), [9, 7, 8], "sent or not, in the order of dealing");
     assert!(channel.end().is_empty(), "each once");
     assert_eq!(channel.next_frame(), None);
-    assert_eq!(channel.deal(&key("a"), 1), Err(NotDealt::Leaving));
+    assert_eq!(channel.deal(&key("a"), 1, None), Err(NotDealt::Leaving));
     assert_eq!(channel.receive(FromWorker::HandleAck, false), Ok(None), "what was read too late");
     channel.disconnect();
     assert_eq!(channel.next_frame(), None);
@@ -414,9 +414,6 @@ fn words_that_change_nothing_are_passed_on() {
     check(FromWorker::Agent(stopped.clone()), Some(Happened::Agent(stopped)));
     check(FromWorker::Unknown, None);
     check(FromWorker::Close { key: key("never") }, None);
-    assert!(channel.tell_agent(ToAgent::Drain { deadline_ms: 30_000 }));
-    assert_eq!(
-        sent(&mut channel),
-        [r#"{"cmd":"NODE_RELEVO","v":1,"act":"drain","deadline_ms":30000}"#]
-    );
+    assert!(channel.tell_agent(ToAgent::Count { every_ms: 100 }));
+    assert_eq!(sent(&mut channel), [r#"{"cmd":"NODE_RELEVO","v":1,"act":"count","every_ms":100}"#]);
 }

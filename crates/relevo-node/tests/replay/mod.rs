@@ -150,7 +150,7 @@ impl Life {
             b'w' => drop(self.sends()),
             b'W' => drop(self.sends_all()),
             b't' => {
-                let told = self.channel.tell_agent(ToAgent::Drain { deadline_ms: 1 });
+                let told = self.channel.tell_agent(ToAgent::Count { every_ms: 100 });
                 assert!(!told || !self.has_parted && !self.has_ended);
             }
             b'p' => {
@@ -452,7 +452,7 @@ impl Life {
         let key = self.keys.iter().nth(turn as usize).expect("so many there are");
         let connection = self.dealt;
         self.dealt += 1;
-        match self.channel.deal(key, connection) {
+        match self.channel.deal(key, connection, None) {
             Ok(()) => {
                 assert!(self.is_open());
                 self.ours.insert(connection);

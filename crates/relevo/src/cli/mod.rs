@@ -32,7 +32,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Reload(reload::Args),
     Scale(scale::Args),
     Status(status::Args),
@@ -77,7 +77,7 @@ pub(crate) fn main() -> process::ExitCode {
         },
     };
     let outcome = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Reload(args) => reload::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Status(args) => status::run(&args),

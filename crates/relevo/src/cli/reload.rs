@@ -14,8 +14,8 @@ use super::Failure;
 use super::client::report::{finish, print};
 use super::client::waiting::{INTERRUPTED, explain};
 use super::client::{self, Answer, ClientError, Connection, PATIENCE, Until};
-use super::status::place;
 use super::status::units::{counted, took};
+use super::status::{became, place};
 
 /// Replace every worker by one with the code as it is now, one slot after the other
 ///
@@ -113,7 +113,8 @@ fn sentence(rollout: &Rollout) -> Result<String, Failure> {
     let generation = rollout.generation;
     let slots = rollout.of.map(|of| format!(" on {}", counted(of.into(), "slot")));
     let time = rollout.duration_ms.map(|ms| format!(" in {}", took(ms)));
-    let tail = [slots, time].into_iter().flatten().collect::<String>();
+    let became = became(rollout).into_iter().map(|what| format!("; {what}"));
+    let tail = [slots, time].into_iter().flatten().chain(became).collect::<String>();
     let undone = |what: &str| {
         let reason = match &rollout.reason {
             Some(reason) => reason.clone(),
@@ -147,6 +148,7 @@ mod tests {
             duration_ms: Some(812),
             handed_over: None,
             closed_idle: None,
+            not_zero: None,
             not_movable: None,
             cut: Cut::default(),
         }
@@ -159,6 +161,13 @@ mod tests {
         assert_eq!(line, "reloaded: generation 4 on 4 slots in 812 ms");
         let little_known = Rollout { of: None, duration_ms: None, ..succeeded };
         assert_eq!(sentence(&little_known).unwrap(), "reloaded: generation 4");
+        let (handed_over, closed_idle, not_zero) = (Some(64), Some(1), Some(2));
+        let cut = Cut { request: Some(1), ..Cut::default() };
+        let eventful = Rollout { handed_over, closed_idle, not_zero, cut, ..little_known };
+        assert_eq!(
+            sentence(&eventful).unwrap(),
+            "reloaded: generation 4; 64 connections handed over; 1 idle connection closed; cut: 1 request; not zero: 2 idle connections with a keep-alive timeout longer than --linger, or none"
+        );
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use relevo_config::{
-    Backlog, BalanceWord, EnvPair, Options, ServiceName, Span, StopSignal, WeightsWord, Workers,
-    cpu, env_file,
+    Backlog, BalanceWord, EnvPair, HandoverWord, Options, ServiceName, Span, StopSignal,
+    WeightsWord, Workers, cpu, env_file,
 };
 
 use super::{Failure, entry, error_text, options_with_value, text};
-use crate::primary::{self, Launch, Primary, Service, environment};
+use crate::primary::{self, DrainWords, Launch, Primary, Service, environment};
 use relevo_core::Spec;
+use relevo_node::HandoverMode;
 use relevo_sys::activation::{self, InheritedSocket};
 use relevo_sys::process::own_pid;
 
@@ -61,6 +62,21 @@ pub(crate) struct Args {
     /// How long a replaced worker may finish its work [default: 30s]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     drain_timeout: Option<Span>,
+
+    /// Which idle connections of a replaced worker move to the others: auto (those that remember
+    /// nothing), all (also those that the app has put something on), off [default: auto]
+    #[arg(long, value_name = "auto|all|off")]
+    handover: Option<HandoverWord>,
+
+    /// How long a replaced worker may wait for idle connections that cannot move, such as TLS; that
+    /// holds nothing up [default: 120s]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    linger: Option<Span>,
+
+    /// Over how long WebSockets and event streams of a replaced worker are told to go, so that their
+    /// clients do not return all at once [default: 0s]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    drain_spread: Option<Span>,
 
     /// How long connections may wait while no worker is there; then the listeners close until one is
     /// [default: 10s]
@@ -115,6 +131,9 @@ impl Args {
             backlog: self.backlog.unwrap_or(default.backlog),
             ready_timeout: self.ready_timeout.unwrap_or(default.ready_timeout),
             drain_timeout: self.drain_timeout.unwrap_or(default.drain_timeout),
+            handover: self.handover.unwrap_or(default.handover),
+            linger: self.linger.unwrap_or(default.linger),
+            drain_spread: self.drain_spread.unwrap_or(default.drain_spread),
             hold: self.hold.unwrap_or(default.hold),
             shutdown_timeout: self.shutdown_timeout.unwrap_or(default.shutdown_timeout),
             stop_signal: self.stop_signal.unwrap_or(default.stop_signal),
@@ -158,6 +177,15 @@ pub(crate) fn run(args: Args) -> Result<u8, Failure> {
         name: name.as_str().to_owned(),
         spec: Spec { synack_retries: synack_retries(), ..options.spec(slots) },
         backlog: u32::from(options.backlog.get()),
+        drain_words: DrainWords {
+            linger_ms: milliseconds(options.linger),
+            spread_ms: milliseconds(options.drain_spread),
+            handover: match options.handover {
+                HandoverWord::Auto => HandoverMode::Auto,
+                HandoverWord::All => HandoverMode::All,
+                HandoverWord::Off => HandoverMode::Off,
+            },
+        },
         weights_by_load: options.weights == WeightsWord::Load,
         stop_signal: relevo_sys::Signal::from_named_raw(options.stop_signal.number())
             .unwrap_or(relevo_sys::Signal::TERM),
@@ -308,6 +336,10 @@ fn cpu_quota() -> Option<f64> {
         cpu::QuotaFiles::V1 { quota, period } => cpu::v1_quota(&read(&quota)?, &read(&period)?),
     });
     cpu::smallest(quotas)
+}
+
+fn milliseconds(span: Span) -> u64 {
+    u64::try_from(span.duration().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How often the kernel repeats a SYN-ACK: tcp(7).

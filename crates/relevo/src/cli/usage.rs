@@ -127,8 +127,8 @@ mod tests {
             "there is no option `--surge`: `relevo run --help` lists them; options of the app come after `--`, as in `relevo run app.js -- --surge`",
         );
         check(
-            "relevo run --drain app.js",
-            "there is no option `--drain`; did you mean `--drain-timeout`?",
+            "relevo run --drain-timout app.js",
+            "there is no option `--drain-timout`; did you mean `--drain-timeout`?",
         );
         check(
             "relevo run app.js --name",

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use relevo_core::{
-    DealerNotice, Disturbance, Exit, ExitHow, Failure, Left, ListenerId, Notice, Outcome, Refusal,
-    RolloutReport, ScaleOutcome, ScaleReport, Spec, WorkerId,
+    DealerNotice, Disturbance, Exit, ExitHow, Failure, Left, ListenerId, Moved, Notice, Outcome,
+    Refusal, RolloutReport, ScaleOutcome, ScaleReport, Spec, WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -133,12 +133,8 @@ pub(crate) fn rollout_ended(report: &RolloutReport) -> String {
     let after = seconds(report.duration);
     match &report.outcome {
         Outcome::Succeeded => {
-            let cut = if report.cut.work() > 0 {
-                format!("; ended unfinished: {}", work_left(&report.cut))
-            } else {
-                String::new()
-            };
-            format!("reload done: generation {generation} on {} slots in {after}{cut}", report.of)
+            let rest = rest(&report.cut, &report.moved);
+            format!("reload done: generation {generation} on {} slots in {after}{rest}", report.of)
         }
         Outcome::Failed { worker, failure } => {
             let kept = if report.replaced == 0 {
@@ -163,12 +159,8 @@ pub(crate) fn scale_ended(report: &ScaleReport) -> String {
     match &report.outcome {
         ScaleOutcome::Accepted => format!("scale to {to} begins"),
         ScaleOutcome::Done => {
-            let cut = if report.cut.work() > 0 {
-                format!("; ended unfinished: {}", work_left(&report.cut))
-            } else {
-                String::new()
-            };
-            format!("scale done: {} in {after}{cut}", workers(to))
+            let rest = rest(&report.cut, &report.moved);
+            format!("scale done: {} in {after}{rest}", workers(to))
         }
         ScaleOutcome::Failed { worker, failure } => format!(
             "scale to {to} failed: worker {worker} {}; {} of {to} are ready, and the others are tried again",
@@ -180,6 +172,32 @@ pub(crate) fn scale_ended(report: &ScaleReport) -> String {
         }
         ScaleOutcome::Aborted => format!("scale to {to} given up: the service is stopping"),
     }
+}
+
+/// What became of connections, for the end of a report.
+fn rest(cut: &Left, moved: &Moved) -> String {
+    let mut rest = String::new();
+    if moved.handed_over > 0 {
+        rest.push_str(&format!("; {}", counted(moved.handed_over, "connection")));
+        rest.push_str(" handed over");
+    }
+    if moved.closed_idle > 0 {
+        rest.push_str(&format!("; {} closed", counted(moved.closed_idle, "idle connection")));
+    }
+    if cut.work() > 0 {
+        rest.push_str(&format!("; ended unfinished: {}", work_left(cut)));
+    }
+    if moved.not_zero > 0 {
+        rest.push_str(&format!(
+            "; not zero: {} with a keep-alive timeout longer than --linger, or none",
+            counted(moved.not_zero, "idle connection")
+        ));
+    }
+    rest
+}
+
+fn counted(count: u32, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Why a wish is not fulfilled, as the end of a sentence.
@@ -198,7 +216,7 @@ pub(crate) fn refused(refusal: Refusal) -> String {
 }
 
 fn workers(count: u32) -> String {
-    format!("{count} worker{}", if count == 1 { "" } else { "s" })
+    counted(count, "worker")
 }
 
 fn are(count: u32) -> String {
@@ -276,12 +294,13 @@ fn work_left(left: &Left) -> String {
         (left.event_streams, "event stream"),
         (left.websockets, "upgraded connection"),
         (left.unknown, "connection of another protocol"),
-        (left.idle, "idle connection"),
+        (left.idle.saturating_add(left.moving), "idle connection"),
+        (left.idle_tls, "idle TLS connection"),
     ];
     let named: Vec<String> = kinds
         .iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, kind)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
+        .map(|(count, kind)| counted(*count, kind))
         .collect();
     named.join(", ")
 }

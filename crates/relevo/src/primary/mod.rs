@@ -44,6 +44,7 @@ use relevo_sys::{Errno, Pid, Signal};
 use agent_file::AgentFile;
 use clock::Clock;
 use control::{Control, Wish};
+pub(crate) use hub::DrainWords;
 use hub::{HubHandle, Told};
 use notify::Notifier;
 use output::{Output, Stream};

@@ -21,11 +21,13 @@ impl Primary {
                 self.events.push_back(Event::SocketsInspected { worker, unprotected });
             }
             Action::Accept { member, on } => self.hub.accept(member, on),
-            Action::Eligible { worker, slot, listener, on } => {
-                self.hub.eligible(worker, slot, listener, on);
+            Action::Eligible { worker, slot, generation, listener, on } => {
+                self.hub.eligible(worker, slot, generation, listener, on);
             }
             Action::EmptyQueues => self.hub.empty_queues(),
-            Action::Drain { worker, within } => self.hub.drain(worker, within),
+            Action::Drain { worker, within, hand_over } => {
+                self.hub.drain(worker, within, hand_over);
+            }
             Action::Disconnect { worker } => self.hub.disconnect(worker),
             Action::AllowLeave { worker } => self.hub.allow_leave(worker),
             Action::Progress { request, progress } => self.control.progress(request, progress),

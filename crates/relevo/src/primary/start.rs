@@ -18,7 +18,7 @@ use relevo_wire::ExitCode;
 use super::agent_file::AgentFile;
 use super::clock::Clock;
 use super::control::Control;
-use super::hub::{HubHandle, Inherited};
+use super::hub::{DrainWords, HubHandle, HubSettings, Inherited};
 use super::notify::Notifier;
 use super::output::Output;
 use super::processes::Processes;
@@ -33,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) spec: Spec,
     pub(crate) backlog: u32,
+    pub(crate) drain_words: DrainWords,
     /// Whether slots that are busier get fewer new connections.
     pub(crate) weights_by_load: bool,
     pub(crate) stop_signal: Signal,
@@ -104,7 +105,9 @@ impl Primary {
         let balance = service.spec.balance;
         let dealer = Dealer::new(balance, service.weights_by_load);
         let inherited = service.inherited.into_iter().filter_map(Inherited::examine).collect();
-        let hub = HubHandle::start(clock, service.backlog, dealer, inherited)
+        let (backlog, drain_words) = (service.backlog, service.drain_words);
+        let settings = HubSettings { backlog, inherited, drain_words };
+        let hub = HubHandle::start(clock, dealer, settings)
             .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
         poller
             .add(hub.reported(), Token::Hub.pack(), Interest::READ)

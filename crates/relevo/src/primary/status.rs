@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ExitHow, Generation, Kind, Left, Outcome, RolloutPhase, RolloutReport, RolloutView,
-    ScaleReport, ServiceState, Slot, SlotView, SlotWord, View, WorkerId, WorkerView, WorkerWord,
+    Balance, ExitHow, Generation, Kind, Left, NotMovable, Outcome, RolloutPhase, RolloutReport,
+    RolloutView, ScaleReport, ServiceState, Slot, SlotView, SlotWord, Totals, View, WorkerId,
+    WorkerView, WorkerWord,
 };
 use relevo_sys::{Pid, proc};
 use relevo_wire::status as wire;
@@ -45,6 +46,7 @@ pub(crate) fn status(view: &View<'_>, around: &Surroundings<'_>) -> relevo_wire:
         slots: view.slots().into_iter().map(|view| slot(view, around)).collect(),
         listeners: listeners(view, around),
         rollout: view.rollout().map(|view| rollout(&view)),
+        totals: Some(totals(view.totals())),
     }
 }
 
@@ -222,9 +224,10 @@ fn rollout(view: &RolloutView) -> wire::Rollout {
         of: Some(view.of),
         reason,
         duration_ms: Some(milliseconds(view.duration)),
-        handed_over: None,
-        closed_idle: None,
-        not_movable: None,
+        handed_over: Some(view.moved.handed_over.into()),
+        closed_idle: Some(view.moved.closed_idle.into()),
+        not_zero: Some(view.moved.not_zero.into()),
+        not_movable: Some(not_movable(&view.moved.not_movable)),
         cut: cut(&view.cut),
     }
 }
@@ -236,6 +239,30 @@ fn phase(phase: RolloutPhase) -> wire::Phase {
     }
 }
 
+/// Those that there were, by the reason.
+fn not_movable(counts: &NotMovable) -> BTreeMap<String, u64> {
+    let all = [
+        ("tls", counts.tls),
+        ("http2", counts.http2),
+        ("upgraded", counts.upgraded),
+        ("late", counts.late),
+        ("touched", counts.touched),
+        ("kept", counts.kept),
+        ("unlisted", counts.unlisted),
+        ("busy_stream", counts.busy_stream),
+    ];
+    let there = all.into_iter().filter(|(_, count)| *count > 0);
+    there.map(|(why, count)| (why.to_owned(), count.into())).collect()
+}
+
+fn totals(totals: Totals) -> wire::Totals {
+    wire::Totals {
+        handed_over: Some(totals.moved.handed_over.into()),
+        closed_idle: Some(totals.moved.closed_idle.into()),
+        cut: cut(&totals.cut),
+    }
+}
+
 fn cut(left: &Left) -> wire::Cut {
     let count = |n: u32| Some(u64::from(n));
     wire::Cut {
@@ -243,7 +270,7 @@ fn cut(left: &Left) -> wire::Cut {
         upload: count(left.uploads),
         event_stream: count(left.event_streams),
         websocket: count(left.websockets),
-        idle_tls: None,
+        idle_tls: count(left.idle_tls),
         unknown: count(left.unknown),
     }
 }

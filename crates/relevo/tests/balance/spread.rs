@@ -81,7 +81,8 @@ fn assert_status_agrees(crowd: &Crowd, service: &Service, what: &str) {
 fn is_spread(major: u32, balance: &str, workers: usize) {
     let _ = raise_nofile_limit();
     let port = port();
-    let options = format!("-w {workers} --balance {balance}");
+    // Nothing is moved afterwards: this is about dealing alone.
+    let options = format!("-w {workers} --balance {balance} --handover off");
     let service = kitchen(major, port, &options).start();
     for (count, within) in [(16, 1), (64, 1), (512, 2)] {
         for (coming, tries) in [(Coming::OneByOne, 1), (Coming::AtOnce, TRIES)] {
@@ -133,7 +134,8 @@ fn what_comes_after_many_have_gone_fills_the_gaps() {
     let _loud = QUIET.read();
     for balance in ["auto", "least-connections"] {
         let port = port();
-        let service = kitchen(22, port, &format!("-w 4 --balance {balance}")).start();
+        let options = format!("-w 4 --balance {balance} --handover off");
+        let service = kitchen(22, port, &options).start();
         let mut crowd = come(port, 64, Coming::OneByOne);
         assert_even(&crowd, &service, 4, 1, balance);
         let pids: Vec<u32> = shares(&crowd).into_keys().collect();

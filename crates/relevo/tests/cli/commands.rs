@@ -50,6 +50,7 @@ fn status_json_has_every_field() {
             "slots",
             "listeners",
             "rollout",
+            "totals",
         ],
     );
     assert_eq!(status["schema"], 1);
@@ -109,16 +110,22 @@ fn status_json_has_every_field() {
             "duration_ms",
             "handed_over",
             "closed_idle",
+            "not_zero",
             "not_movable",
             "cut",
         ],
     );
     assert_eq!((&rollout["outcome"], &rollout["of"]), (&json!("succeeded"), &json!(2)));
-    for unknown in ["phase", "slot", "reason", "handed_over", "closed_idle", "not_movable"] {
+    for unknown in ["phase", "slot", "reason"] {
         assert_eq!(rollout[unknown], Value::Null, "{unknown}");
     }
-    let cut = json!({"request": 0, "upload": 0, "event_stream": 0, "websocket": 0, "idle_tls": null, "unknown": 0});
+    for none in ["handed_over", "closed_idle", "not_zero"] {
+        assert_eq!(rollout[none], 0, "{none}");
+    }
+    assert_eq!(rollout["not_movable"], json!({}));
+    let cut = json!({"request": 0, "upload": 0, "event_stream": 0, "websocket": 0, "idle_tls": 0, "unknown": 0});
     assert_eq!(rollout["cut"], cut);
+    assert_eq!(status["totals"], json!({"handed_over": 0, "closed_idle": 0, "cut": cut}));
 }
 
 /// Nothing happens in the service meanwhile, and time goes by all the same.

@@ -16,10 +16,10 @@ fn worker_states(service: &Service) -> Vec<String> {
 }
 
 #[test]
-fn idle_connections_do_not_hold_up_a_rollout() {
+fn idle_connections_that_stay_do_not_hold_up_a_rollout() {
     let port = port();
     let service = Setup::new(22, fixture("kitchen.js"))
-        .options("-w 2")
+        .options("-w 2 --handover off")
         .env("PORT", port)
         .env("KEEPALIVE_MS", 60_000)
         .start();

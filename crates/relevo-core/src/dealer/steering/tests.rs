@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::dealer::{
     Dealer, DealerAction, DealerEvent, DealerNotice, Disturbance, Load, Seen, SeenMember,
 };
-use crate::{Balance, ConnectionId, ListenerId, Member, Seat, Slot, Time, WorkerId};
+use crate::{Balance, ConnectionId, Generation, ListenerId, Member, Seat, Slot, Time, WorkerId};
 
 const LISTENER: ListenerId = ListenerId(1);
 
@@ -40,7 +40,8 @@ impl Table {
         }
         let _ = table.happens(DealerEvent::Joined { member: member(slot(1)) });
         for worker in [1, 2] {
-            let _ = table.happens(DealerEvent::Agent { worker: WorkerId(worker) });
+            let _ =
+                table.happens(DealerEvent::Agent { worker: WorkerId(worker), hands_over: false });
             let _ = table.serves(worker, worker as u32 - 1, true);
             let _ = table.load(worker, 0, 0, None);
         }
@@ -64,7 +65,8 @@ impl Table {
 
     fn serves(&mut self, worker: u64, slot: u32, on: bool) -> Vec<DealerAction> {
         let (worker, slot) = (WorkerId(worker), Slot(slot));
-        self.happens(DealerEvent::Eligible { worker, slot, listener: LISTENER, on })
+        let (listener, generation) = (LISTENER, Generation(1));
+        self.happens(DealerEvent::Eligible { worker, slot, generation, listener, on })
     }
 
     /// The worker has so many connections, and accepted so many more by itself.

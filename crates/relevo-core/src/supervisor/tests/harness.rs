@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Notice,
-    Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Time, Wish,
-    WorkerId,
+    Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Moved,
+    Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Time,
+    Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -22,6 +22,7 @@ pub(super) fn spec(slots: u32) -> Spec {
         agent: true,
         ready_timeout: secs(30),
         drain_timeout: secs(60),
+        linger: secs(90),
         shutdown_timeout: secs(20),
         stop_timeout: secs(5),
         keep_trying: false,
@@ -166,7 +167,8 @@ impl Service {
     }
 
     pub(super) fn has_left(&mut self, worker: u64, left: Left) -> Vec<Action> {
-        self.happens(Event::WorkLeft { worker: WorkerId(worker), left })
+        let moved = Moved::default();
+        self.happens(Event::WorkLeft { worker: WorkerId(worker), left, moved })
     }
 
     pub(super) fn drained(&mut self, worker: u64) -> Vec<Action> {
@@ -235,7 +237,7 @@ fn line(action: &Action) -> Option<String> {
             format!("eligible {worker} for {listener}{}", off(on))
         }
         Action::EmptyQueues => "empty queues".to_owned(),
-        Action::Drain { worker, within } => format!("drain {worker} within {within:?}"),
+        Action::Drain { worker, within, .. } => format!("drain {worker} within {within:?}"),
         Action::Disconnect { worker } => format!("disconnect {worker}"),
         Action::AllowLeave { worker } => format!("allow {worker} to leave"),
         Action::Progress { request, progress } => {

@@ -205,13 +205,7 @@ fn rollout(rollout: &Rollout, colour: bool) -> String {
         Some(outcome) => ended(rollout, outcome, colour),
         None => in_progress(rollout, colour),
     }];
-    parts.extend(
-        rollout
-            .handed_over
-            .filter(|count| *count > 0)
-            .map(|count| format!("{} handed over", counted(count, "connection"))),
-    );
-    parts.extend(cut(&rollout.cut));
+    parts.extend(became(rollout));
     let reason = rollout.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!(
         "rollout to generation {} {}{}\n",
@@ -253,6 +247,20 @@ pub(in crate::cli) fn place(slot: u32, of: Option<u32>) -> String {
         Some(of) => format!("slot {slot} ({} of {of})", u64::from(slot) + 1),
         None => format!("slot {slot}"),
     }
+}
+
+/// What became of the old workers' connections, as far as there is something to tell.
+pub(in crate::cli) fn became(rollout: &Rollout) -> Vec<String> {
+    let some = |count: Option<u64>, noun: &str| {
+        count.filter(|count| *count > 0).map(|count| counted(count, noun))
+    };
+    let moved = some(rollout.handed_over, "connection").map(|count| format!("{count} handed over"));
+    let closed =
+        some(rollout.closed_idle, "idle connection").map(|count| format!("{count} closed"));
+    let not_zero = some(rollout.not_zero, "idle connection").map(|count| {
+        format!("not zero: {count} with a keep-alive timeout longer than --linger, or none")
+    });
+    [moved, closed, cut(&rollout.cut), not_zero].into_iter().flatten().collect()
 }
 
 /// What was cut, if anything is known to have been.

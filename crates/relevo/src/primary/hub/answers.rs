@@ -4,12 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relevo_core::{Given, Member, QueryId, Wish, WorkerId};
-use relevo_node::{Key, ListenAddress, PortCheck, SockName, ToAgent};
+use relevo_node::{HandoverMode, Key, ListenAddress, PortCheck, SockName, ToAgent};
 
-use super::Hub;
-
-/// For how many listeners the data of TLS servers is kept.
-const MAX_TICKET_DATA: usize = 256;
+use super::{DrainWords, Hub};
 
 impl Hub {
     /// Answers a request to listen.
@@ -21,18 +18,12 @@ impl Hub {
         given: Given,
     ) {
         let Some(pending) = self.queries.remove(&query) else { return };
+        let data = self.ticket_data(pending.query.query().data.as_deref());
         let (Some(wire), Some(socket)) = (self.wires.get_mut(&worker), self.members.get(&member))
         else {
             return;
         };
         self.talked_to.insert(worker);
-        let data = self.ticket_data.get(&pending.wish).cloned();
-        let own = pending.query.query().data.clone().filter(|own| own.get() != "null");
-        if let (None, Some(own)) = (&data, own)
-            && self.ticket_data.len() < MAX_TICKET_DATA
-        {
-            self.ticket_data.insert(pending.wish, own);
-        }
         let key = Key(format!("{}#{query}", member.listener));
         let number = wire.next_attachment;
         wire.next_attachment += 1;
@@ -71,10 +62,14 @@ impl Hub {
         }
     }
 
-    pub(super) fn drain(&mut self, worker: WorkerId, within: Duration) {
+    pub(super) fn drain(&mut self, worker: WorkerId, within: Duration, hand_over: bool) {
+        let words = self.drain_words;
         if let Some(wire) = self.talk_to(worker) {
             let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-            wire.channel.tell_agent(ToAgent::Drain { deadline_ms });
+            let DrainWords { linger_ms, spread_ms, handover } = words;
+            let handover = if hand_over { handover } else { HandoverMode::Off };
+            let drain = ToAgent::Drain { deadline_ms, linger_ms, spread_ms, handover };
+            wire.channel.tell_agent(drain);
         }
     }
 

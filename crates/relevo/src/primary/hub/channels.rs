@@ -13,6 +13,19 @@ use super::wire::{Flushed, ReadOutcome, Wire};
 /// How often the channel of a worker that has ended is read: more than its socket can hold.
 const MAX_LAST_READS: usize = 1024;
 
+/// How often the channel of a worker that hands connections over is read before others have their turn.
+const MAX_READS: usize = 16;
+
+/// What one read brought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// More may follow.
+    Words,
+    /// With a descriptor: more is likely to follow.
+    Descriptor,
+    NoMore,
+}
+
 impl Hub {
     /// Takes over the primary's end of a worker's channel.
     pub(super) fn add_channel(&mut self, worker: WorkerId, socket: OwnedFd) {
@@ -29,40 +42,47 @@ impl Hub {
     }
 
     /// Reads what a worker has to say: once, which nearly always takes all there is. Asking whether
-    /// there is more would cost as much again.
+    /// there is more would cost as much again, but for a worker that hands connections over.
     pub(super) fn read(&mut self, worker: WorkerId) {
-        self.read_once(worker);
-    }
-
-    /// Reads what a worker said before its end.
-    pub(super) fn read_rest(&mut self, worker: WorkerId) {
-        for _ in 0..MAX_LAST_READS {
-            if !self.read_once(worker) {
+        for _ in 0..MAX_READS {
+            if self.read_once(worker) != Read::Descriptor {
                 break;
             }
         }
     }
 
-    /// Whether something was read, and more may follow.
-    fn read_once(&mut self, worker: WorkerId) -> bool {
+    /// Reads what a worker said before its end.
+    pub(super) fn read_rest(&mut self, worker: WorkerId) {
+        for _ in 0..MAX_LAST_READS {
+            if self.read_once(worker) == Read::NoMore {
+                break;
+            }
+        }
+    }
+
+    fn read_once(&mut self, worker: WorkerId) -> Read {
         let Some(wire) = self.wires.get_mut(&worker).filter(|wire| !wire.is_deaf) else {
-            return false;
+            return Read::NoMore;
         };
         match wire.read(&mut self.buffer) {
-            Ok(ReadOutcome::Some) => {
+            Ok(ReadOutcome::Some { with_descriptor }) => {
                 // Much of what is said wants an answer, and lets out what waited for it.
                 wire.heard = self.now;
                 self.talked_to.insert(worker);
-                self.handle_messages(worker)
+                match (self.handle_messages(worker), with_descriptor) {
+                    (false, _) => Read::NoMore,
+                    (true, true) => Read::Descriptor,
+                    (true, false) => Read::Words,
+                }
             }
-            Ok(ReadOutcome::Nothing) => false,
+            Ok(ReadOutcome::Nothing) => Read::NoMore,
             Ok(ReadOutcome::Ended) => {
                 self.end_channel(worker);
-                false
+                Read::NoMore
             }
             Err(violation) => {
                 self.condemn(worker, violation.to_string());
-                false
+                Read::NoMore
             }
         }
     }
@@ -72,6 +92,7 @@ impl Hub {
         // What a lost worker had in flight is queued for others at once.
         let mut again = BTreeSet::new();
         while let Some(worker) = self.talked_to.pop_first() {
+            self.tell_donor(worker);
             let Some(wire) = self.wires.get_mut(&worker) else { continue };
             match wire.flush(&self.connections, &self.poller) {
                 Flushed::Done => {}

@@ -40,8 +40,22 @@ impl Hub {
             DealerAction::Give { connection, worker, listener } => {
                 self.give(connection, worker, listener)
             }
-            DealerAction::Release { connection } | DealerAction::Lose { connection } => {
+            DealerAction::Release { connection, worker } => {
                 self.connections.remove(&connection.0);
+                self.arrival_placed(connection, worker);
+                None
+            }
+            DealerAction::Lose { connection } => {
+                self.connections.remove(&connection.0);
+                self.arrival_lost(connection);
+                None
+            }
+            DealerAction::GiveBack { connection, .. } => {
+                self.give_back(connection);
+                None
+            }
+            DealerAction::Credit { worker, listener, count } => {
+                self.credit(worker, listener, count);
                 None
             }
             DealerAction::Count { worker } => {
@@ -113,10 +127,11 @@ impl Hub {
         worker: WorkerId,
         listener: ListenerId,
     ) -> Option<DealerEvent> {
+        let arrival = self.arrivals.get(&connection.0).map(|arrived| arrived.arrival(self.now));
         let dealt = self.talk_to(worker).is_some_and(|wire| {
             wire.key_of
                 .get(&listener)
-                .is_some_and(|key| wire.channel.deal(key, connection.0).is_ok())
+                .is_some_and(|key| wire.channel.deal(key, connection.0, arrival).is_ok())
         });
         (!dealt).then_some(DealerEvent::NotTaken { connection, why: NotTaken::Unsent })
     }

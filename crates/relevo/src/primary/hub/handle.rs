@@ -8,7 +8,8 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use relevo_core::{
-    Dealer, DealerNotice, Event, Given, ListenerId, Member, QueryId, Slot, Wish, WorkerId,
+    Dealer, DealerNotice, Event, Generation, Given, ListenerId, Member, QueryId, Slot, Wish,
+    WorkerId,
 };
 use relevo_node::ListenAddress;
 use relevo_sys::proc;
@@ -16,7 +17,7 @@ use relevo_sys::wake::Bell;
 
 use super::super::clock::Clock;
 use super::order::{Ends, Order, Report, Sight};
-use super::{Hub, Inherited};
+use super::{DrainWords, Hub, Inherited};
 
 /// How many orders and how many reports wait at most.
 const QUEUE: usize = 1024;
@@ -35,6 +36,16 @@ pub(crate) struct HubHandle {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What the hub is told at the start.
+pub(crate) struct HubSettings {
+    /// How many connections may wait in a socket's queue.
+    pub(crate) backlog: u32,
+    /// Sockets that Relevo itself was started with.
+    pub(crate) inherited: Vec<Inherited>,
+    /// How workers are to drain.
+    pub(crate) drain_words: DrainWords,
+}
+
 /// A report, as the primary's loop sees it.
 pub(crate) enum Told {
     Event(Event),
@@ -46,12 +57,7 @@ pub(crate) enum Told {
 
 impl HubHandle {
     /// Starts the hub's thread.
-    pub(crate) fn start(
-        clock: Clock,
-        backlog: u32,
-        dealer: Dealer,
-        inherited: Vec<Inherited>,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(clock: Clock, dealer: Dealer, settings: HubSettings) -> io::Result<Self> {
         let (give, orders) = sync_channel(QUEUE);
         let (report, reports) = sync_channel(QUEUE);
         let (bell, reported) = (Arc::new(Bell::new()?), Arc::new(Bell::new()?));
@@ -63,7 +69,7 @@ impl HubHandle {
         };
         let (started, start) = sync_channel(1);
         let thread = Builder::new().name("hub".to_owned()).spawn(move || {
-            match Hub::new(clock, backlog, dealer, inherited, ends) {
+            match Hub::new(clock, dealer, settings, ends) {
                 Ok(hub) => {
                     let _ = started.send(Ok(()));
                     hub.run();
@@ -122,16 +128,23 @@ impl HubHandle {
         self.order(Order::Accept { member, on });
     }
 
-    pub(crate) fn eligible(&self, worker: WorkerId, slot: Slot, listener: ListenerId, on: bool) {
-        self.order(Order::Eligible { worker, slot, listener, on });
+    pub(crate) fn eligible(
+        &self,
+        worker: WorkerId,
+        slot: Slot,
+        generation: Generation,
+        listener: ListenerId,
+        on: bool,
+    ) {
+        self.order(Order::Eligible { worker, slot, generation, listener, on });
     }
 
     pub(crate) fn empty_queues(&self) {
         self.order(Order::EmptyQueues);
     }
 
-    pub(crate) fn drain(&self, worker: WorkerId, within: Duration) {
-        self.order(Order::Drain { worker, within });
+    pub(crate) fn drain(&self, worker: WorkerId, within: Duration, hand_over: bool) {
+        self.order(Order::Drain { worker, within, hand_over });
     }
 
     pub(crate) fn disconnect(&self, worker: WorkerId) {

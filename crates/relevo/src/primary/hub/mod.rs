@@ -18,15 +18,19 @@
 //! | `said.rs`, `answers.rs` | what workers say, and what they are told |
 //! | `members.rs`, `wishes.rs` | listening sockets |
 //! | `dealing.rs` | carrying out what the dealer decides |
+//! | `handover.rs` | connections that workers give away |
+//! | `tickets.rs` | the keys of TLS sessions |
 
 mod answers;
 mod channels;
 mod dealing;
 mod handle;
+mod handover;
 mod members;
 mod order;
 mod said;
 mod thread;
+mod tickets;
 mod token;
 mod wire;
 mod wishes;
@@ -34,14 +38,17 @@ mod wishes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use relevo_core::{Dealer, Event, Member, QueryId, Time, Wish, WorkerId};
-use relevo_node::{PendingLeave, PendingQuery, RawValue};
+use relevo_node::{PendingLeave, PendingQuery};
 use relevo_sys::poll::Poller;
 
 use super::clock::Clock;
-pub(crate) use handle::{HubHandle, Told};
+pub(crate) use handle::{HubHandle, HubSettings, Told};
+use handover::Arrived;
+pub(crate) use handover::DrainWords;
 use members::MemberSocket;
 pub(crate) use order::Sight;
 use order::{Ends, Report};
+use tickets::Tickets;
 use wire::{Connections, Wire};
 pub(crate) use wishes::Inherited;
 
@@ -62,15 +69,17 @@ struct Hub {
     talked_to: BTreeSet<WorkerId>,
     members: BTreeMap<Member, MemberSocket>,
     connections: Connections,
+    /// Those of them that a worker handed over.
+    arrivals: BTreeMap<u64, Arrived>,
+    drain_words: DrainWords,
     inherited: Vec<Inherited>,
     queries: BTreeMap<QueryId, Pending>,
     leaves: BTreeMap<WorkerId, PendingLeave>,
-    /// What the first worker of each listener sent along: the ticket keys of TLS servers, which all
-    /// others are given, so that sessions can be resumed with any of them.
-    ticket_data: BTreeMap<Wish, Box<RawValue>>,
+    tickets: Tickets,
     next_query: u64,
     next_connection: u64,
     told_of_primary_branch: bool,
+    told_of_dropped_broadcast: bool,
     buffer: Vec<u8>,
 }
 

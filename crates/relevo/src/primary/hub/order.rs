@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use relevo_core::{
-    DealerNotice, Event, Given, GroupView, ListenerId, Member, QueryId, Slot, Wish, WorkerId,
+    DealerNotice, Event, Generation, Given, GroupView, ListenerId, Member, QueryId, Slot, Wish,
+    WorkerId,
 };
 use relevo_node::ListenAddress;
 use relevo_sys::wake::Bell;
@@ -49,6 +50,7 @@ pub(super) enum Order {
     Eligible {
         worker: WorkerId,
         slot: Slot,
+        generation: Generation,
         listener: ListenerId,
         on: bool,
     },
@@ -56,6 +58,7 @@ pub(super) enum Order {
     Drain {
         worker: WorkerId,
         within: Duration,
+        hand_over: bool,
     },
     Disconnect {
         worker: WorkerId,

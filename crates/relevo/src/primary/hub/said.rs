@@ -1,10 +1,15 @@
 //! What workers say, and whom it concerns.
 
-use relevo_core::{DealerEvent, Event, Left, NotTaken, QueryId, WorkerId};
-use relevo_node::{FromAgent, Happened, Key, PendingQuery, RefusedBecause};
+use relevo_core::{DealerEvent, Event, Left, Moved, NotTaken, QueryId, WorkerId};
+use relevo_node::{
+    FromAgent, HandoverMode, Happened, Json, Key, PendingQuery, RefusedBecause, ToAgent,
+};
 use relevo_sys::listen::relisten;
 
 use super::{Hub, Pending, wishes};
+
+/// How many messages may wait for a worker before it misses what others broadcast: 4 MiB at most.
+const BROADCASTS_QUEUED: usize = 64;
 
 impl Hub {
     /// Goes through what was read. `false`: there is nothing more to read from this worker.
@@ -20,8 +25,11 @@ impl Hub {
                 }
             };
             // What an app passes on has no taker: its descriptor is closed here.
-            let with_descriptor = incoming.descriptor.is_some();
-            match wire.channel.receive(incoming.message, with_descriptor) {
+            let descriptor = incoming.descriptor;
+            match wire.channel.receive(incoming.message, descriptor.is_some()) {
+                Ok(Some(Happened::Agent(FromAgent::Handover(handover)))) => {
+                    self.handed_over(worker, handover, descriptor);
+                }
                 Ok(Some(happened)) => self.happened(worker, happened),
                 Ok(None) => {}
                 Err(violation) => {
@@ -56,7 +64,7 @@ impl Hub {
                 };
                 self.deal(DealerEvent::NotTaken { connection, why });
             }
-            Happened::Agent(said) => self.agent_said(worker, &said),
+            Happened::Agent(said) => self.agent_said(worker, said),
         }
     }
 
@@ -98,16 +106,22 @@ impl Hub {
             if wire.key_of.get(&listener) == Some(key) {
                 wire.key_of.remove(&listener);
             }
+            wire.remember_key(key.clone(), listener);
             self.report(worker, Event::ListenerClosed { worker, listener });
         }
     }
 
-    fn agent_said(&mut self, worker: WorkerId, said: &FromAgent) {
+    fn agent_said(&mut self, worker: WorkerId, said: FromAgent) {
         let event = match said {
-            FromAgent::Hello { .. } => {
-                self.deal(DealerEvent::Agent { worker });
+            FromAgent::Hello { hands_over, .. } => {
+                let hands_over = hands_over && self.drain_words.handover != HandoverMode::Off;
+                self.deal(DealerEvent::Agent { worker, hands_over });
                 Event::AgentArrived { worker }
             }
+            FromAgent::Offer(offer) => return self.offered(worker, &offer),
+            // It came without a descriptor, or it would have been taken out before.
+            FromAgent::Handover(handover) => return self.handed_over(worker, handover, None),
+            FromAgent::Broadcast { message } => return self.broadcast(worker, &message),
             FromAgent::Load(load) => {
                 let load = relevo_core::Load {
                     connections: load.connections,
@@ -117,12 +131,35 @@ impl Hub {
                 return self.deal(DealerEvent::Load { worker, load });
             }
             FromAgent::Stopped => Event::StoppedAccepting { worker },
-            FromAgent::Left(left) => Event::WorkLeft { worker, left: count(*left) },
+            FromAgent::Left { left, closed_idle, not_zero } => {
+                let Some(wire) = self.wires.get(&worker) else { return };
+                let (handed_over, not_movable) = (wire.given.handed_over, wire.given.not_movable);
+                let moved = Moved { handed_over, closed_idle, not_zero, not_movable };
+                Event::WorkLeft { worker, left: count(left), moved }
+            }
             FromAgent::Drained => Event::Drained { worker },
-            FromAgent::PrimaryBranch { file } => return self.primary_branch(file),
+            FromAgent::PrimaryBranch { file } => return self.primary_branch(&file),
             FromAgent::Unknown => return,
         };
         self.report(worker, event);
+    }
+
+    /// Passes an app's message on to all other workers; to one that does not read its channel, it is not.
+    fn broadcast(&mut self, from: WorkerId, message: &Json) {
+        let others: Vec<WorkerId> =
+            self.wires.keys().copied().filter(|other| *other != from).collect();
+        let mut dropped = false;
+        for other in others {
+            let Some(wire) = self.talk_to(other) else { continue };
+            let say = || ToAgent::Broadcast { from: from.0, message: message.clone() };
+            dropped |=
+                wire.channel.queued() >= BROADCASTS_QUEUED || !wire.channel.tell_agent(say());
+        }
+        if dropped && !std::mem::replace(&mut self.told_of_dropped_broadcast, true) {
+            self.complain(format!(
+                "a broadcast did not reach every worker: {BROADCASTS_QUEUED} messages wait for one that does not read; more of that is not reported"
+            ));
+        }
     }
 
     /// Said once: all workers run the same program.
@@ -144,5 +181,7 @@ fn count(left: relevo_node::Left) -> Left {
         websockets: left.websockets,
         unknown: left.unknown,
         idle: left.idle,
+        idle_tls: left.idle_tls,
+        moving: left.moving,
     }
 }

@@ -11,8 +11,9 @@ use relevo_sys::poll::{Interest, Poller, Ready};
 use super::super::clock::Clock;
 use super::members::MemberSocket;
 use super::order::{Ends, Order, Report, Sight};
+use super::tickets::Tickets;
 use super::token::Token;
-use super::{Hub, Inherited};
+use super::{Hub, HubSettings};
 
 /// How many reports of one worker may wait before it is not heard for a while.
 const MUTE_AT: usize = 64;
@@ -26,9 +27,8 @@ impl Hub {
     /// A hub without sockets and workers.
     pub(super) fn new(
         clock: Clock,
-        backlog: u32,
         dealer: Dealer,
-        inherited: Vec<Inherited>,
+        HubSettings { backlog, inherited, drain_words }: HubSettings,
         ends: Ends,
     ) -> Result<Self, Errno> {
         let poller = Poller::new()?;
@@ -45,13 +45,16 @@ impl Hub {
             talked_to: BTreeSet::new(),
             members: BTreeMap::new(),
             connections: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            drain_words,
             inherited,
             queries: BTreeMap::new(),
             leaves: BTreeMap::new(),
-            ticket_data: BTreeMap::new(),
+            tickets: Tickets::default(),
             next_query: 1,
             next_connection: 1,
             told_of_primary_branch: false,
+            told_of_dropped_broadcast: false,
             buffer: Vec::new(),
         })
     }
@@ -68,6 +71,7 @@ impl Hub {
             if due.is_some_and(|at| at <= self.now) {
                 self.deal(DealerEvent::Tick);
             }
+            self.change_tickets();
             self.flush();
             self.deliver_reports();
         }
@@ -82,7 +86,8 @@ impl Hub {
             std::thread::sleep(REST);
         }
         let due = self.dealer.deadline();
-        let dealing = due.map(|at| at.since(self.clock.now()));
+        let awaited = [due, self.tickets.deadline()].into_iter().flatten().min();
+        let dealing = awaited.map(|at| at.since(self.clock.now()));
         let reporting = (!self.unreported.is_empty()).then_some(REPORT_AGAIN);
         let timeout = [dealing, reporting].into_iter().flatten().min();
         if let Err(errno) = self.poller.wait(timeout, ready) {
@@ -138,14 +143,14 @@ impl Hub {
             }
             Order::Refuse { worker, query, errno } => self.refuse(worker, query, errno),
             Order::Accept { member, on } => self.deal(DealerEvent::Accept { member, on }),
-            Order::Eligible { worker, slot, listener, on } => {
-                self.deal(DealerEvent::Eligible { worker, slot, listener, on });
+            Order::Eligible { worker, slot, generation, listener, on } => {
+                self.deal(DealerEvent::Eligible { worker, slot, generation, listener, on });
             }
             Order::EmptyQueues => {
                 let members = self.stream_members();
                 self.deal(DealerEvent::EmptyQueues { members });
             }
-            Order::Drain { worker, within } => self.drain(worker, within),
+            Order::Drain { worker, within, hand_over } => self.drain(worker, within, hand_over),
             Order::Disconnect { worker } => self.disconnect(worker),
             Order::AllowLeave { worker } => self.allow_leave(worker),
             Order::Look { answer } => {

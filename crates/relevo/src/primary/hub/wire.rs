@@ -5,10 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use relevo_core::{ListenerId, Time, WorkerId};
+use relevo_node::limits::MAX_KEYS;
 use relevo_node::{Attachment, Channel, Decoder, Frame, Incoming, Key, Violation};
 use relevo_sys::poll::{Interest, Poller};
 use relevo_sys::{Errno, scm};
 
+use super::handover::Given;
 use super::token::Token;
 
 /// How much is read at once; a worker that says more waits for its turn.
@@ -34,6 +36,9 @@ pub(super) struct Wire {
     pub(super) next_attachment: u64,
     pub(super) listener_of: BTreeMap<Key, ListenerId>,
     pub(super) key_of: BTreeMap<ListenerId, Key>,
+    /// Servers that are closed: their connections may still be open.
+    closed: BTreeMap<Key, ListenerId>,
+    pub(super) given: Given,
     /// It broke the rules: nothing it says is read any more.
     pub(super) is_deaf: bool,
 }
@@ -47,7 +52,10 @@ struct Unsent {
 /// What reading a channel came to.
 pub(super) enum ReadOutcome {
     /// Something was read.
-    Some,
+    Some {
+        /// A descriptor came along, of which a read brings one at most (unix(7)).
+        with_descriptor: bool,
+    },
     /// There is nothing now.
     Nothing,
     /// The worker's end is closed.
@@ -80,8 +88,29 @@ impl Wire {
             next_attachment: 0,
             listener_of: BTreeMap::new(),
             key_of: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            given: Given::default(),
             is_deaf: false,
         }
+    }
+
+    /// The listener of a server that is open, or was.
+    pub(super) fn ever_listener_of(&self, key: &Key) -> Option<ListenerId> {
+        self.listener_of.get(key).or_else(|| self.closed.get(key)).copied()
+    }
+
+    /// The server that serves a listener, or else one that did.
+    pub(super) fn ever_key_of(&self, listener: ListenerId) -> Option<Key> {
+        let closed = || self.closed.iter().rfind(|(_, of)| **of == listener).map(|(key, _)| key);
+        self.key_of.get(&listener).or_else(closed).cloned()
+    }
+
+    /// Of an app that opens and closes without end, the first that it closed are forgotten.
+    pub(super) fn remember_key(&mut self, key: Key, listener: ListenerId) {
+        if self.closed.len() >= MAX_KEYS {
+            self.closed.pop_first();
+        }
+        self.closed.insert(key, listener);
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -98,8 +127,9 @@ impl Wire {
                 if received.descriptors_lost {
                     return Err(Violation::TooManyDescriptors);
                 }
+                let with_descriptor = !descriptors.is_empty();
                 self.decoder.push(&buffer[..received.bytes], descriptors)?;
-                Ok(ReadOutcome::Some)
+                Ok(ReadOutcome::Some { with_descriptor })
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(ReadOutcome::Nothing),
             // A worker that ends with unread messages resets the connection.

@@ -33,6 +33,7 @@ fn rollout_to(generation: u64, outcome: Option<Outcome>) -> Rollout {
         duration_ms: Some(812),
         handed_over: None,
         closed_idle: None,
+        not_zero: None,
         not_movable: None,
         cut: Cut::default(),
     }
@@ -51,6 +52,7 @@ fn unknown() -> Status {
         slots: Vec::new(),
         listeners: Vec::new(),
         rollout: None,
+        totals: None,
     }
 }
 
