@@ -2,6 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The one way in which a request ended that was not answered.
@@ -19,12 +22,17 @@ pub(crate) enum Lost {
     Wrong,
 }
 
+/// Names and values of a header, or of trailers.
+pub(crate) type Fields = Vec<(String, String)>;
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// What came behind a chunked body.
+    pub(crate) trailers: Vec<(String, String)>,
 }
 
 impl Response {
@@ -37,8 +45,11 @@ impl Response {
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+        value_of(&self.headers, name)
+    }
+
+    pub(crate) fn trailer(&self, name: &str) -> Option<&str> {
+        value_of(&self.trailers, name)
     }
 
     /// Whether the server says that it closes the connection after this.
@@ -61,6 +72,14 @@ impl Connection {
     pub(crate) fn open_at(host: &str, port: u16) -> Result<Self, Lost> {
         let stream = TcpStream::connect((host, port)).map_err(|error| lost(&error))?;
         Ok(Self::new(stream, Duration::from_secs(20)))
+    }
+
+    /// At a Unix socket. Whatever is done with the stream afterwards both kinds of socket know.
+    pub(crate) fn open_unix(path: &Path) -> Result<Self, Lost> {
+        let stream = UnixStream::connect(path).map_err(|error| lost(&error))?;
+        let stream = TcpStream::from(OwnedFd::from(stream));
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        Ok(Self { stream, unread: Vec::new() })
     }
 
     fn new(stream: TcpStream, patience: Duration) -> Self {
@@ -87,6 +106,23 @@ impl Connection {
 
     /// Reads one answer: its body has a Content-Length, is chunked, or ends with the connection.
     pub(crate) fn receive(&mut self) -> Result<Response, Lost> {
+        let mut response = self.receive_head()?;
+        if matches!(response.status, 100..200 | 204 | 304) {
+            // These have none (RFC 9112, 6.3).
+        } else if let Some(length) = response.header("content-length") {
+            let length: usize = length.parse().map_err(|_| Lost::Wrong)?;
+            response.body = self.take(length)?;
+        } else if response.header("transfer-encoding").is_some() {
+            (response.body, response.trailers) = self.take_chunks()?;
+        } else {
+            while self.read_more().is_ok() {}
+            response.body = std::mem::take(&mut self.unread);
+        }
+        Ok(response)
+    }
+
+    /// Reads the head of an answer alone: all there is of one to HEAD, and of `100 Continue`.
+    pub(crate) fn receive_head(&mut self) -> Result<Response, Lost> {
         let head_end = loop {
             if let Some(at) = find(&self.unread, b"\r\n\r\n") {
                 break at + 4;
@@ -100,21 +136,8 @@ impl Connection {
             .next()
             .and_then(|line| line.split(' ').nth(1)?.parse().ok())
             .ok_or(Lost::Wrong)?;
-        let headers = lines
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-            .collect();
-        let mut response = Response { status, headers, body: Vec::new() };
-        if let Some(length) = response.header("content-length") {
-            let length: usize = length.parse().map_err(|_| Lost::Wrong)?;
-            response.body = self.take(length)?;
-        } else if response.header("transfer-encoding").is_some() {
-            response.body = self.take_chunks()?;
-        } else if status != 304 && status != 204 {
-            while self.read_more().is_ok() {}
-            response.body = std::mem::take(&mut self.unread);
-        }
-        Ok(response)
+        let headers = lines.filter_map(field).collect();
+        Ok(Response { status, headers, body: Vec::new(), trailers: Vec::new() })
     }
 
     /// Whether the server has closed the connection while nothing was asked.
@@ -137,24 +160,38 @@ impl Connection {
         Ok(self.unread.drain(..length).collect())
     }
 
-    fn take_chunks(&mut self) -> Result<Vec<u8>, Lost> {
+    /// A chunked body and its trailers.
+    fn take_chunks(&mut self) -> Result<(Vec<u8>, Fields), Lost> {
         let mut body = Vec::new();
         loop {
-            let line_end = loop {
-                if let Some(at) = find(&self.unread, b"\r\n") {
-                    break at;
-                }
-                self.read_more()?;
-            };
-            let line: Vec<u8> = self.unread.drain(..line_end + 2).collect();
-            let size = String::from_utf8_lossy(&line[..line_end]).into_owned();
+            let size = self.take_line()?;
             let size = usize::from_str_radix(size.trim(), 16).map_err(|_| Lost::Wrong)?;
+            if size == 0 {
+                break;
+            }
             body.extend(self.take(size)?);
             self.take(2)?;
-            if size == 0 {
-                return Ok(body);
-            }
         }
+        let mut trailers = Vec::new();
+        loop {
+            let line = self.take_line()?;
+            if line.is_empty() {
+                return Ok((body, trailers));
+            }
+            trailers.push(field(&line).ok_or(Lost::Wrong)?);
+        }
+    }
+
+    /// A line without its end.
+    fn take_line(&mut self) -> Result<String, Lost> {
+        let end = loop {
+            if let Some(at) = find(&self.unread, b"\r\n") {
+                break at;
+            }
+            self.read_more()?;
+        };
+        let line: Vec<u8> = self.unread.drain(..end + 2).collect();
+        Ok(String::from_utf8_lossy(&line[..end]).into_owned())
     }
 
     fn read_more(&mut self) -> Result<(), Lost> {
@@ -205,6 +242,17 @@ fn lost(error: &io::Error) -> Lost {
     } else {
         Lost::Reset
     }
+}
+
+/// A header or a trailer.
+fn field(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    Some((name.to_owned(), value.trim().to_owned()))
+}
+
+fn value_of<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.as_str())
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {

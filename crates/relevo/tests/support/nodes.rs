@@ -1,7 +1,7 @@
 //! Real Node binaries of every major, from the npm packages that `fixtures/node` names.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::root;
@@ -14,19 +14,19 @@ pub(crate) fn node(major: u32) -> PathBuf {
     let directory = root().join("fixtures/node");
     let binary = directory.join(format!("node_modules/node{major}/bin/node"));
     if !binary.exists() {
-        install();
+        install(&binary);
     }
     assert!(binary.exists(), "{} is missing: run `npm ci` in fixtures/node", binary.display());
     binary
 }
 
 /// One test program at a time; the others find it done.
-fn install() {
+fn install(wanted: &Path) {
     let directory = root().join("fixtures/node");
     let lock =
         File::create(std::env::temp_dir().join("relevo-fixtures.lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    if directory.join("node_modules/node26/bin/node").exists() {
+    if wanted.exists() {
         return;
     }
     let status = Command::new("npm").arg("ci").current_dir(&directory).status();

@@ -1,5 +1,6 @@
 //! What the system knows of processes: `proc(5)`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
@@ -19,6 +20,20 @@ fn all_pids() -> Vec<u32> {
 /// How many descriptors the process has open.
 pub(crate) fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// The sockets that it has open, by inode.
+pub(crate) fn sockets(pid: u32) -> BTreeSet<u64> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
+        .collect()
+}
+
+/// Whether it stands still after SIGSTOP.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    stat(pid).is_some_and(|fields| fields[0] == "T")
 }
 
 /// How many threads it has.

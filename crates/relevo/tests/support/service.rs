@@ -245,6 +245,13 @@ impl Service {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
+    /// Changes the number of workers and waits for it; fails the test if that is refused.
+    pub(crate) fn scale(&self, to: &str) -> Value {
+        let output = self.ask("scale", &[to, "--json"]);
+        assert!(output.status.success(), "scale failed: {output:?}\n{}", self.log());
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
     /// The pids of all ready workers, by slot.
     pub(crate) fn worker_pids(&self) -> Vec<u32> {
         let status = self.status();
