@@ -15,9 +15,7 @@ use support::service::Service;
 
 /// Changes the number of workers and waits for it; fails the test if that is refused.
 pub(crate) fn scale(service: &Service, to: &str) -> Value {
-    let output = service.ask("scale", &[to, "--json"]);
-    assert!(output.status.success(), "scale failed: {output:?}\n{}", service.log());
-    serde_json::from_slice(&output.stdout).expect("JSON")
+    service.scale(to)
 }
 
 /// The slots that are shown, by number.
