@@ -55,6 +55,8 @@ fn after_a_crash_the_others_share_with_the_replacement() {
     let port = port();
     let service = keeps(22, port, "-w 2").start();
     let mut connections = idle(port, 40);
+    // A worker that a busy machine keeps from running is dealt fewer, until they are evened out.
+    service.wait_for_status("40 over 2, evenly", |status| is_even(&shares(status), 2, 40, 4));
     let victim = service.worker_pids()[0];
     signal_process(victim, Signal::KILL);
     service.wait_for_status("a replacement", |status| {
@@ -63,7 +65,7 @@ fn after_a_crash_the_others_share_with_the_replacement() {
     // What the dead worker had is lost with it.
     let open = |one: &mut Connection| (!one.is_closed()).then_some(());
     let left = connections.iter_mut().filter_map(open).count() as u64;
-    assert!((19..=21).contains(&left), "{left} of 40 are left\n{}", service.log());
+    assert!((16..=24).contains(&left), "{left} of 40 are left\n{}", service.log());
     service.wait_for_status("shared evenly", |status| is_even(&shares(status), 2, left, 2));
     for connection in connections.iter_mut().filter_map(|one| (!one.is_closed()).then_some(one)) {
         assert_eq!(connection.get("/").expect("an answer").status, 200);
