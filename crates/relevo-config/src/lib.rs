@@ -1,11 +1,12 @@
 //! Text in, validated values or diagnostics out.
 //!
 //! Nothing here reads a file, the environment or a clock: the shell reads, this crate judges. So
-//! every refusal a user can meet is a unit test. Three groups:
+//! every refusal a user can meet is a unit test. Four groups:
 //!
 //! - the values of options ([`ServiceName`], [`Workers`], [`Span`], …), each a `FromStr` whose
 //!   error names the value, the reason and the remedy, gathered in [`Options`];
 //! - files' texts: [`env_file`], [`Package`], [`cpu`];
+//! - the values of `prove`'s options: [`prove`];
 //! - what to run: [`program()`], [`Script`], [`type_stripping`].
 
 mod backlog;
@@ -20,6 +21,7 @@ mod node_flags;
 mod options;
 mod package;
 mod program;
+pub mod prove;
 mod refusal;
 mod scale_to;
 mod script;

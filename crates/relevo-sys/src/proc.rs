@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub use holder::{Holder, holder_of_abstract, holder_of_tcp, holder_of_unix};
 pub(crate) use sockets::tcp_listeners;
-pub use sockets::{OpenAddress, OpenListener, listening_sockets};
+pub use sockets::{OpenAddress, OpenListener, connected_peer_ports, listening_sockets};
 pub use usage::{allowed_cpus, command_of, cpu_time_of, memory_of};
 
 /// The text of a file, `limit_bytes` of it at most; `None` if it cannot be read.

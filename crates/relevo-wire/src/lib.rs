@@ -3,10 +3,12 @@
 //!
 //! - [`protocol`]: the lines of the control socket;
 //! - [`Status`] and [`PsEntry`]: what `status --json` and `ps --json` print;
+//! - [`prove::Report`]: what `prove --json` prints;
 //! - [`ExitCode`]: how every command ends.
 
 mod exit_code;
 pub mod protocol;
+pub mod prove;
 mod ps;
 pub mod status;
 

@@ -52,6 +52,32 @@ pub fn listening_sockets(pid: Pid) -> Vec<OpenListener> {
     found
 }
 
+/// How much of a table of connections is read: some 100,000 lines.
+const CONNECTIONS_LIMIT_BYTES: u64 = 16 << 20;
+
+/// The ports at the other ends of the TCP connections that a process has open, those that it has not
+/// accepted yet left out. Empty when it may not be asked.
+pub fn connected_peer_ports(pid: Pid) -> Vec<u16> {
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let own: BTreeSet<u64> = open_sockets(&directory).collect();
+    let mut ports = Vec::new();
+    for name in ["tcp", "tcp6"] {
+        let table = read_bounded(directory.join("net").join(name), CONNECTIONS_LIMIT_BYTES);
+        ports.extend(peer_ports(&table.unwrap_or_default(), &own));
+    }
+    ports
+}
+
+/// The remote ports of those of a table's sockets that are among these.
+fn peer_ports<'a>(table: &'a str, own: &'a BTreeSet<u64>) -> impl Iterator<Item = u16> + 'a {
+    table.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().take(10).collect();
+        let &[_, _, remote, state, _, _, _, _, _, inode] = fields.as_slice() else { return None };
+        let is_own = own.contains(&inode.parse().ok()?);
+        (is_own && state != TCP_LISTEN).then(|| parse_address(remote).map(|it| it.port()))?
+    })
+}
+
 /// Every such socket of a network namespace, given its `net` directory.
 pub(super) fn all_listeners(net: &Path) -> Vec<OpenListener> {
     let table = |name: &str| read_bounded(net.join(name), TABLE_LIMIT_BYTES).unwrap_or_default();
@@ -224,6 +250,19 @@ Num       RefCount Protocol Flags    Type St Inode Path
         let found: Vec<_> = parse_unix(table).map(|found| (found.inode, found.address)).collect();
         let path = OpenAddress::UnixPath("/run/a b.sock".into());
         assert_eq!(found, [(21, path), (23, OpenAddress::Abstract(b"name".to_vec()))]);
+    }
+
+    #[test]
+    fn the_other_ends_of_our_connections_are_found() {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let client = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+        let port = client.local_addr().unwrap().port();
+        let waiting = connected_peer_ports(crate::process::own_pid());
+        assert!(!waiting.contains(&port), "it was not accepted yet");
+        let accepted = tcp.accept().unwrap();
+        let found = connected_peer_ports(crate::process::own_pid());
+        assert!(found.contains(&port), "{found:?}");
+        drop(accepted);
     }
 
     #[test]

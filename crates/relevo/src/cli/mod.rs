@@ -3,6 +3,7 @@
 mod client;
 mod entry;
 pub(crate) mod exec;
+mod prove;
 mod ps;
 mod reload;
 mod run;
@@ -38,6 +39,7 @@ enum Command {
     Status(status::Args),
     Ps(ps::Args),
     Stop(stop::Args),
+    Prove(Box<prove::Args>),
     #[command(name = exec::NAME, hide = true)]
     Exec(exec::Args),
 }
@@ -83,6 +85,7 @@ pub(crate) fn main() -> process::ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Ps(args) => ps::run(&args),
         Command::Stop(args) => stop::run(&args),
+        Command::Prove(args) => prove::run(&args),
         Command::Exec(args) => exec::run(args),
     };
     match outcome {

@@ -109,7 +109,7 @@ fn step(progress: Progress) -> Option<String> {
 }
 
 /// The end of a rollout in one line, or why it is a failure.
-fn sentence(rollout: &Rollout) -> Result<String, Failure> {
+pub(super) fn sentence(rollout: &Rollout) -> Result<String, Failure> {
     let generation = rollout.generation;
     let slots = rollout.of.map(|of| format!(" on {}", counted(of.into(), "slot")));
     let time = rollout.duration_ms.map(|ms| format!(" in {}", took(ms)));
