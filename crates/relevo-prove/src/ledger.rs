@@ -212,11 +212,11 @@ impl Ledger {
     }
 
     /// Notes a TLS handshake.
-    pub(crate) fn handshake(&self, resumed: bool, could_resume: bool) {
+    pub(crate) fn handshake(&self, resumed: bool, offered: bool) {
         let tls = &mut self.book.borrow_mut().tls;
         tls.handshakes += 1;
         tls.resumed += u64::from(resumed);
-        tls.could_resume += u64::from(could_resume);
+        tls.offered += u64::from(offered);
     }
 
     /// Whether this connection ended because the trial killed its worker.

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::ledger::{Carrier, Ledger, Loss, Miss};
+use crate::tls::Side;
 
 /// Where to connect to.
 #[derive(Clone, Debug)]
@@ -29,13 +29,10 @@ pub(crate) enum Address {
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
     pub(crate) address: Address,
-    /// With the name that the certificate must be for.
-    pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub(crate) tls: Option<Side>,
     /// How much the kernel may receive ahead, in bytes, where a client reads slowly.
     pub(crate) receive_buffer: Option<u32>,
     pub(crate) ledger: Rc<Ledger>,
-    /// Whether an earlier connection may have left a session to resume.
-    pub(crate) has_session: bool,
 }
 
 /// Bytes to and from the server.
@@ -57,7 +54,7 @@ pub(crate) struct Dialed {
 
 impl Dialer {
     /// Connects, and shakes hands over TLS.
-    pub(crate) async fn dial(&mut self) -> Result<Dialed, Miss> {
+    pub(crate) async fn dial(&self) -> Result<Dialed, Miss> {
         let dialed = match self.address.clone() {
             Address::Tcp(address) => {
                 let stream = self.connect(address).await.map_err(|error| not_connected(&error))?;
@@ -100,18 +97,18 @@ impl Dialer {
     }
 
     async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        (config, name): (Arc<ClientConfig>, ServerName<'static>),
+        &self,
+        side: Side,
         stream: S,
         opened: Instant,
         local_port: Option<u16>,
     ) -> Result<TlsStream<S>, Miss> {
         let carrier = Carrier { opened, local_port, requests_before: 0, answer_begun: false };
-        let shaken = TlsConnector::from(config).connect(name, stream).await;
+        let connector = TlsConnector::from(Arc::clone(&side.config));
+        let shaken = connector.connect(side.name.clone(), stream).await;
         let stream = shaken.map_err(|error| broken(&error, "during the TLS handshake", carrier))?;
         let resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
-        self.ledger.handshake(resumed, self.has_session);
-        self.has_session = true;
+        self.ledger.handshake(resumed, side.has_offered());
         Ok(stream)
     }
 }

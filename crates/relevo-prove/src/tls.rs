@@ -1,13 +1,19 @@
 //! TLS, with sessions that are resumed, as browsers do.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier};
+use rustls::client::{
+    ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
+    Tls13ClientSessionValue, WebPkiServerVerifier,
+};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, NamedGroup, RootCertStore, SignatureScheme,
+};
 
 use crate::Refusal;
 
@@ -23,7 +29,7 @@ pub enum Trust {
     Anybody,
 }
 
-/// How clients speak TLS. Each client has a configuration of its own, for its own sessions.
+/// How clients speak TLS.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     provider: Arc<CryptoProvider>,
@@ -48,8 +54,8 @@ impl Tls {
         Ok(Self { provider, verifier })
     }
 
-    /// A configuration with no sessions yet.
-    pub(crate) fn config(&self, protocols: &[&[u8]]) -> Arc<ClientConfig> {
+    /// How one client speaks, with no sessions yet.
+    pub(crate) fn side(&self, protocols: &[&[u8]], name: ServerName<'static>) -> Side {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .expect("ring has what TLS 1.2 and 1.3 need");
@@ -58,8 +64,80 @@ impl Tls {
             .with_custom_certificate_verifier(Arc::clone(&self.verifier))
             .with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(8)));
-        Arc::new(config)
+        let sessions = Arc::new(Sessions::default());
+        config.resumption = Resumption::store(Arc::<Sessions>::clone(&sessions));
+        Side { config: Arc::new(config), name, sessions }
+    }
+}
+
+/// One client's side of TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
+    pub(crate) config: Arc<ClientConfig>,
+    /// Whom the certificate must be for.
+    pub(crate) name: ServerName<'static>,
+    sessions: Arc<Sessions>,
+}
+
+impl Side {
+    /// Whether a session was offered since this was last asked.
+    pub(crate) fn has_offered(&self) -> bool {
+        self.sessions.were_offered.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// A client's sessions. A ticket of TLS 1.3 is used once (RFC 8446 appendix C.4), and a server may
+/// give none at a resumption, so that there is not always one to offer.
+#[derive(Debug)]
+struct Sessions {
+    kept: ClientSessionMemoryCache,
+    were_offered: AtomicBool,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { kept: ClientSessionMemoryCache::new(8), were_offered: AtomicBool::new(false) }
+    }
+}
+
+impl ClientSessionStore for Sessions {
+    fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
+        self.kept.set_kx_hint(server_name, group);
+    }
+
+    fn kx_hint(&self, server_name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.kept.kx_hint(server_name)
+    }
+
+    fn set_tls12_session(&self, server_name: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.kept.set_tls12_session(server_name, value);
+    }
+
+    fn tls12_session(&self, server_name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        let session = self.kept.tls12_session(server_name);
+        self.were_offered.fetch_or(session.is_some(), Ordering::Relaxed);
+        session
+    }
+
+    fn remove_tls12_session(&self, server_name: &ServerName<'static>) {
+        self.kept.remove_tls12_session(server_name);
+    }
+
+    fn insert_tls13_ticket(
+        &self,
+        server_name: ServerName<'static>,
+        value: Tls13ClientSessionValue,
+    ) {
+        self.kept.insert_tls13_ticket(server_name, value);
+    }
+
+    fn take_tls13_ticket(
+        &self,
+        server_name: &ServerName<'static>,
+    ) -> Option<Tls13ClientSessionValue> {
+        let session = self.kept.take_tls13_ticket(server_name);
+        self.were_offered.fetch_or(session.is_some(), Ordering::Relaxed);
+        session
     }
 }
 

@@ -152,8 +152,8 @@ pub struct Tls {
     pub handshakes: u64,
     /// Those that resumed a session.
     pub resumed: u64,
-    /// Those in which the client had a session to offer.
-    pub could_resume: u64,
+    /// Those in which the client offered a session.
+    pub offered: u64,
 }
 
 /// One reload, command or kill.

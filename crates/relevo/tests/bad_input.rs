@@ -151,7 +151,6 @@ fn what_is_not_built_is_not_known() {
         "logs",
         "events",
         "top",
-        "prove",
         "check",
         "import",
         "upgrade",

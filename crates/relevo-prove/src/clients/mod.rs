@@ -13,11 +13,9 @@ mod websocket;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use relevo_config::prove::ClientKind;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 pub(crate) use self::connection::Connection;
@@ -27,7 +25,7 @@ use crate::ledger::{Ledger, Miss, Ticket};
 use crate::plan::Plan;
 use crate::pulse::Pace;
 use crate::stream::{Address, Dialer, is_ours};
-use crate::tls::Tls;
+use crate::tls::{Side, Tls};
 
 /// What all clients of a trial share.
 #[derive(Debug)]
@@ -195,15 +193,11 @@ impl Common {
             tls: self.tls(protocols),
             receive_buffer,
             ledger: Rc::clone(&self.ledger),
-            has_session: false,
         }
     }
 
-    pub(crate) fn tls(
-        &self,
-        protocols: &[&[u8]],
-    ) -> Option<(Arc<ClientConfig>, ServerName<'static>)> {
-        self.tls.as_ref().map(|(tls, name)| (tls.config(protocols), name.clone()))
+    pub(crate) fn tls(&self, protocols: &[&[u8]]) -> Option<Side> {
+        self.tls.as_ref().map(|(tls, name)| tls.side(protocols, name.clone()))
     }
 }
 

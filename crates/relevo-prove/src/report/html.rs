@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use relevo_wire::prove::{Kind, Latency, Outcomes, Report};
 
+use super::columns::{Column, columns};
 use super::plot::plot;
 use super::table::story;
 use super::words::{counted, escaped, grouped, micros, seconds};
@@ -73,46 +74,35 @@ logarithmic scale <span style=\"background:var(--p50)\"></span>median \
 <span style=\"background:var(--max)\"></span>longest <span class=\"b\"></span>disturbed</p>\n";
 
 fn requests(report: &Report) -> String {
-    let heads = [
-        "clients",
-        "requests",
-        "answered",
-        "wrong",
-        "refused",
-        "reset",
-        "closed",
-        "late",
-        "unanswered",
-        "killed",
-        "repeated",
-        "p50",
-        "p99",
-        "max",
-    ];
-    let mut out = String::from("<div class=\"wide\"><table>\n<tr>");
-    for head in heads {
+    let columns = columns(&report.requests);
+    let mut out = String::from("<div class=\"wide\"><table>\n<tr><th>clients</th>");
+    for head in columns.iter().map(|column| column.head).chain(["p50", "p99", "max"]) {
         let _ = write!(out, "<th>{head}</th>");
     }
     out.push_str("</tr>\n");
     for Kind { kind, clients, path, requests, latency } in &report.kinds {
         let name =
             format!("{clients} {} <span class=\"soft\">{}</span>", escaped(kind), escaped(path));
-        row(&mut out, "", &name, requests, latency);
+        row(&mut out, &columns, "", &name, (requests, latency));
     }
-    row(&mut out, "all", "in all", &report.requests, &Latency::default());
+    row(&mut out, &columns, "all", "in all", (&report.requests, &Latency::default()));
     out.push_str("</table></div>\n");
     out
 }
 
-fn row(out: &mut String, class: &str, name: &str, it: &Outcomes, latency: &Latency) {
+fn row(
+    out: &mut String,
+    columns: &[Column],
+    class: &str,
+    name: &str,
+    (requests, latency): (&Outcomes, &Latency),
+) {
     let _ = write!(out, "<tr class=\"{class}\"><td>{name}</td>");
-    let good = [it.begun, it.answered];
-    let bad = [it.wrong, it.refused, it.reset, it.closed, it.late];
-    let other = [it.unanswered, it.killed, it.repeated];
-    let cell = |count: u64, class: &str| format!("<td class=\"{class}\">{}</td>", grouped(count));
-    out.extend(good.map(|count| cell(count, "")));
-    out.extend(bad.map(|count| cell(count, if count > 0 { "bad" } else { "" })));
-    out.extend(other.map(|count| cell(count, "")));
+    for Column { count, is_loss, .. } in columns {
+        let count = count(requests);
+        let class = if *is_loss && count > 0 { "bad" } else { "" };
+        let _ = write!(out, "<td class=\"{class}\">{}</td>", grouped(count));
+    }
     for us in [latency.p50_us, latency.p99_us, latency.max_us] {
         let _ = write!(out, "<td>{}</td>", us.map_or(String::new(), micros));
     }
@@ -132,10 +122,10 @@ fn facts(report: &Report) -> String {
     if let Some(tls) = &report.tls {
         let _ = write!(
             out,
-            " TLS: {}; {} of {} that could were resumed.",
+            " TLS: {}; {} of {} sessions offered were resumed.",
             counted(tls.handshakes, "handshake"),
             grouped(tls.resumed),
-            grouped(tls.could_resume)
+            grouped(tls.offered)
         );
     }
     if let (Some(quiet), Some(disturbed)) = (report.quiet.p99_us, report.disturbed.p99_us) {

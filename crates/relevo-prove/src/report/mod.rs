@@ -1,5 +1,6 @@
 //! What a trial comes to, for people and for machines.
 
+mod columns;
 mod html;
 mod junit;
 mod plot;

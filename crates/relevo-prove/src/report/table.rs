@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use relevo_wire::prove::{Disturbance, Latency, Lost, Outcomes, Report};
+use relevo_wire::prove::{Disturbance, Kind, Lost, Outcomes, Report};
 
+use super::columns::columns;
 use super::words::{counted, grouped, micros, seconds};
 
 /// How many lost requests are listed; the JSON has more.
@@ -11,10 +12,6 @@ const MOST_LOST: usize = 10;
 
 /// How many disturbances are listed one by one, where nothing was lost.
 const MOST_DISTURBANCES: usize = 12;
-
-/// Ends of requests that have a column only where there are some.
-const RARE: [&str; 8] =
-    ["wrong", "refused", "reset", "closed", "late", "unanswered", "killed", "repeated"];
 
 /// The report as lines of text, the verdict last.
 pub fn table(report: &Report) -> String {
@@ -44,34 +41,20 @@ fn disturbances(report: &Report) -> String {
 }
 
 fn rows(report: &Report) -> Vec<Vec<String>> {
-    let total = &report.requests;
-    let mut heads = vec!["clients", "requests", "answered", "lost"];
-    let rare = |it: &Outcomes| {
-        let Outcomes { wrong, refused, reset, closed, late, unanswered, killed, repeated, .. } =
-            *it;
-        [wrong, refused, reset, closed, late, unanswered, killed, repeated]
+    let columns = columns(&report.requests);
+    let heads = columns.iter().map(|column| column.head);
+    let heads = std::iter::once("clients").chain(heads).chain(["p50", "p99", "max"]);
+    let counts = |requests: &Outcomes| {
+        columns.iter().map(|column| grouped((column.count)(requests))).collect::<Vec<_>>()
     };
-    let named = RARE.into_iter().zip(rare(total));
-    heads.extend(named.filter(|(_, count)| *count > 0).map(|(head, _)| head));
-    heads.extend(["p50", "p99", "max"]);
-    let cells = |name: String, requests: &Outcomes, latency: &Latency| {
-        let counts = [requests.begun, requests.answered, requests.lost()];
-        let shown = rare(requests).into_iter().zip(rare(total));
-        let shown = shown.filter(|(_, total)| *total > 0).map(|(count, _)| count);
-        let counts = counts.into_iter().chain(shown);
+    let mut rows = vec![heads.map(str::to_owned).collect()];
+    for Kind { kind, clients, requests, latency, .. } in &report.kinds {
         let times = [latency.p50_us, latency.p99_us, latency.max_us];
-        let times = times.map(|us| us.map_or("-".to_owned(), micros));
-        std::iter::once(name).chain(counts.map(grouped)).chain(times).collect::<Vec<_>>()
-    };
-    let mut rows = vec![heads.into_iter().map(str::to_owned).collect()];
-    for kind in &report.kinds {
-        rows.push(cells(format!("{} {}", kind.clients, kind.kind), &kind.requests, &kind.latency));
+        let times = times.map(|us| us.map_or("-".to_owned(), micros)).to_vec();
+        rows.push([vec![format!("{clients} {kind}")], counts(requests), times].concat());
     }
     let clients: u64 = report.kinds.iter().map(|kind| u64::from(kind.clients)).sum();
-    let mut all = cells(format!("{clients} in all"), total, &Latency::default());
-    let times = all.len() - 3;
-    all.truncate(times);
-    rows.push(all);
+    rows.push([vec![format!("{clients} in all")], counts(&report.requests)].concat());
     rows
 }
 
@@ -105,10 +88,10 @@ fn facts(report: &Report) -> Vec<String> {
     ));
     if let Some(tls) = &report.tls {
         lines.push(format!(
-            "TLS: {}; {} of {} that could were resumed",
+            "TLS: {}; {} of {} sessions offered were resumed",
             counted(tls.handshakes, "handshake"),
             grouped(tls.resumed),
-            grouped(tls.could_resume)
+            grouped(tls.offered)
         ));
     }
     if let (Some(quiet), Some(disturbed)) = (report.quiet.p99_us, report.disturbed.p99_us) {

@@ -3,7 +3,7 @@
 use crate::support::relevo::Relevo;
 
 /// Words of the whole interface that are not built yet.
-const ABSENT: [&str; 37] = [
+const ABSENT: [&str; 36] = [
     "start",
     "restart",
     "abort",
@@ -13,7 +13,6 @@ const ABSENT: [&str; 37] = [
     "logs",
     "events",
     "top",
-    "prove",
     "check",
     "import",
     "upgrade",
@@ -56,6 +55,7 @@ fn every_page_teaches_and_mentions_nothing_absent() {
         vec!["status", "--help"],
         vec!["ps", "--help"],
         vec!["stop", "--help"],
+        vec!["prove", "--help"],
     ] {
         let ended = Relevo::new(&words).run();
         ended.assert_code(0);

@@ -11,9 +11,6 @@ use crate::killed::kill;
 use crate::support::eventually;
 use crate::support::service::{Service, Setup};
 
-/// Whether connections are moved yet: to be true as soon as they are.
-const HANDOVER_EXISTS: bool = false;
-
 /// What a trial has shown.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
@@ -77,9 +74,6 @@ impl Figures {
     /// Fails unless connections were moved, and none of those that may be moved was ended, not even politely.
     #[track_caller]
     pub(crate) fn assert_moved(&self, what: &str) {
-        if !HANDOVER_EXISTS {
-            return;
-        }
         assert!(self.handed_over.is_some_and(|count| count > 0), "{what}: none moved\n{self}");
         assert_eq!(self.closed_idle, Some(0), "{what}\n{self}");
         // A WebSocket is told to go; that is how it ends.
