@@ -20,10 +20,12 @@ function onAccepted(socket) {
   if (counting) countAccepted(socket);
 }
 
-/** The channel came in the course of 18; on releases that may lack it, a listener does, though the app can see it. */
+/**
+ * The channel came in the course of 18 and of 16; on releases that may lack it, a listener does, though the app can see
+ * it.
+ */
 function publishesSockets() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  return major > 18 || minor >= 13;
+  return isNode(18, 13) || (isNode(16, 18) && !isNode(17));
 }
 
 // Never both: some of those releases publish as well, and a connection would be counted twice.
@@ -136,6 +138,14 @@ function acceptedSockets() {
   }
 }
 
+/**
+ * Before 18 there is no such list, and the parser itself is asked: if the input ended here, would that cut a message?
+ * It only answers; for requests, llhttp_finish() changes nothing.
+ */
+function isAmidMessage(parser) {
+  return parser.finish() instanceof Error;
+}
+
 /** Finds what there is when the drain begins. The parsers' list tells whose next message has begun already. */
 function trackExisting() {
   const lists = new Set();
@@ -149,9 +159,17 @@ function trackExisting() {
     for (const parser of quietly(() => list.active()) || []) {
       const connection = connectionOf.get(parser.socket);
       // A connection that has never said anything is in this list as well (that is how Node times it out).
-      if (connection && parser.socket.bytesRead > 0 && (!parser.incoming || parser.incoming.complete)) {
-        connection.begun = true;
-      }
+      if (connection && parser.socket.bytesRead > 0 && isBetweenRequests(parser)) connection.begun = true;
     }
   }
+  if (isNode(18)) return;
+  for (const connection of connections.values()) {
+    const { parser } = connection.top;
+    if (parser && isBetweenRequests(parser)) connection.begun = quietly(() => isAmidMessage(parser)) === true;
+  }
+}
+
+/** The app has been given no request of which bytes are still to come. */
+function isBetweenRequests({ incoming }) {
+  return !incoming || incoming.complete;
 }

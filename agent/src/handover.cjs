@@ -44,8 +44,12 @@ let offerTimer;
 let lastOffer = 0;
 let toldNotMovable = '{}';
 
-/** Looks for what is needed. process.send() would pass one descriptor at a time, and wait for each. */
+/**
+ * Looks for what is needed. process.send() would pass one descriptor at a time, and wait for each. Before 18 there is no
+ * list that tells which connections are idle.
+ */
 function prepareHandover() {
+  if (!isNode(18)) return;
   const symbol = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'kChannelHandle');
   ipc = symbol && process[symbol];
   if (!ipc || typeof ipc.writeUtf8String !== 'function' || !publishesSockets()) return;

@@ -11,7 +11,7 @@
  */
 function watchHttp1() {
   // All doors ('request', 'checkContinue', 'checkExpectation', 'dropRequest', 417, 400) lie behind this channel, from
-  // Node 18 on. Only 'upgrade' and 'connect' do not: there, Node takes the parser away.
+  // Node 14.17 on. Only 'upgrade' and 'connect' do not: there, Node takes the parser away.
   subscribe('http.server.request.start', ({ response, socket }) => onRequest(response, socket));
   subscribe('http.server.response.finish', ({ request, socket }) => onResponseFinish(request, socket));
 
@@ -25,6 +25,21 @@ function watchHttp1() {
       quietly(() => announceClose(this));
     },
   });
+}
+
+/**
+ * Before 15.7, nothing leads from a response to its request, and one that has begun before the drain must be known to be
+ * the last of its connection or not. So there, and only there, something runs per request from the start.
+ */
+function rememberRequests() {
+  if (isNode(15, 7)) return;
+  subscribe('http.server.request.start', ({ request, response }) => requestOfResponse.set(response, request));
+}
+
+const requestOfResponse = new WeakMap();
+
+function requestOf(response) {
+  return response.req || requestOfResponse.get(response);
 }
 
 function watchParser({ top: { parser } }) {
@@ -87,7 +102,7 @@ function writeHeld(data, encoding, callback, size) {
 }
 
 function announceClose(response) {
-  const { req } = response;
+  const req = requestOf(response);
   const connection = req && connectionOf.get(req.socket);
   if (!connection || response.statusCode < 200) return;
   const { parser } = connection.top;
@@ -98,7 +113,7 @@ function announceClose(response) {
   const closed = withConnectionClose(open);
   if (closed === open) return; // Node or the app closes it, in its own way
   const { _last, shouldKeepAlive } = response;
-  connection.closing = { response, open, closed, _last, shouldKeepAlive };
+  connection.closing = { response, req, open, closed, _last, shouldKeepAlive };
   response._header = closed;
   response._last = true;
   response.shouldKeepAlive = false;
@@ -143,8 +158,8 @@ function takeBackClose(connection) {
 function ignoreWhatFollows(connection) {
   const { closing, top } = connection;
   if (!closing || connection.begun || connection.gone || !top.parser) return;
-  const { response } = closing;
-  if (!response._headerSent || response.outputData.length > 0 || !response.req.complete) return;
+  const { response, req } = closing;
+  if (!response._headerSent || response.outputData.length > 0 || !req.complete) return;
   closing.sent = true;
   discardInput(connection);
 }
@@ -182,7 +197,7 @@ function closePolitely() {
 function linger(connection) {
   const { closing, top } = connection;
   if (!closing || !closing.answered || connection.lingering || connection.gone) return;
-  if (!closing.response.req.complete) return; // tried again when it is, by recheck
+  if (!closing.req.complete) return; // tried again when it is, by recheck
   discardInput(connection);
   top.end();
   connection.lingering = { since: Date.now(), heardAt: Date.now(), bytes: top.bytesRead };

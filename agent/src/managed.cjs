@@ -1,9 +1,18 @@
 // ------------------------------------------------------------------------------------------- whether to act at all
 
-/** True in the main thread of a Node (18 or later) that is a cluster worker with a channel, the first time. */
+/** Node's version is this one or later. */
+function isNode(major, minor = 0) {
+  const [ours, oursMinor] = process.versions.node.split('.').map(Number);
+  return ours > major || (ours === major && oursMinor >= minor);
+}
+
+/**
+ * True in the main thread of a Node that is a cluster worker with a channel, the first time. 14.17 is the first with
+ * `diagnostics_channel`, without which requests could not be followed.
+ */
 function isManagedWorker() {
   const { versions } = process;
-  if (versions.bun || versions.deno || !(parseInt(versions.node, 10) >= 18)) return false;
+  if (versions.bun || versions.deno || !isNode(14, 17)) return false;
   if (!process.connected || typeof process.send !== 'function') return false;
   if (!require('worker_threads').isMainThread) return false;
   const cluster = require('cluster');

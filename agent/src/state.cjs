@@ -55,6 +55,7 @@ function start() {
   leaveExecArgv();
   watchServers();
   watchUdp();
+  rememberRequests();
   quietly(prepareHandover);
   quietly(offerWorkerApi);
   quietly(watchPrimaryBranch);

@@ -5,6 +5,7 @@ mod support;
 
 mod endurance;
 mod notified;
+mod oldest;
 mod refused;
 mod release;
 mod several;
