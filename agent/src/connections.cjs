@@ -65,6 +65,7 @@ class Connection {
     this.top = top; // what HTTP speaks on: the TLSSocket, or the raw socket itself
     this.share = NOTHING; // what it contributes to `left`
     this.begun = false; // HTTP/1: bytes of a message have come whose headers have not all come
+    this.ended = raw.writableEnded; // its last response has been sent, which has told its client that it is the last
     this.closing = undefined; // HTTP/1: the response that announces the end, see announceClose
     this.discarding = false; // nothing that comes in is parsed any more
     this.lingering = undefined; // half-closed, waiting for the peer: { since, heardAt, bytes }

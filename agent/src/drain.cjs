@@ -113,9 +113,10 @@ function workOf(share) {
 }
 
 /** Our side closed an idle connection: its client may just have sent a request. */
-function countClosedIdle({ raw, top, share, moved, lingering }) {
+function countClosedIdle({ raw, top, share, moved, ended }) {
   const idle = share === ONE.idle || share === ONE.idle_tls || share === ONE.moving;
-  if (idle && !moved && !lingering && !raw.readableEnded && !top.readableEnded && !raw.errored) closedIdle += 1;
+  const { errored } = raw._readableState; // a property of the socket itself from 18 on only
+  if (idle && !moved && !ended && !raw.readableEnded && !top.readableEnded && !errored) closedIdle += 1;
 }
 
 /** Idle connections that outlive what they may, or have no end announced: what is on its way to them may be lost. */

@@ -13,7 +13,7 @@ function watchHttp1() {
   // All doors ('request', 'checkContinue', 'checkExpectation', 'dropRequest', 417, 400) lie behind this channel, from
   // Node 14.17 on. Only 'upgrade' and 'connect' do not: there, Node takes the parser away.
   subscribe('http.server.request.start', ({ response, socket }) => onRequest(response, socket));
-  subscribe('http.server.response.finish', ({ request, socket }) => onResponseFinish(request, socket));
+  subscribe('http.server.response.finish', ({ request, response, socket }) => onResponseFinish(request, response, socket));
 
   const { prototype } = require('http').ServerResponse;
   const storeHeaderOfNode = prototype._storeHeader;
@@ -68,9 +68,10 @@ function onRequest(response, socket) {
   recheckSoon(connection);
 }
 
-function onResponseFinish(request, socket) {
+function onResponseFinish(request, response, socket) {
   const connection = connectionOf.get(socket);
   if (!connection) return;
+  if (response._last) connection.ended = true;
   recheckSoon(connection);
   if (!request.complete) request.once('close', () => recheckSoon(connection));
 }
