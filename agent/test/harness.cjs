@@ -3,6 +3,7 @@
 // A real cluster primary with one worker that runs a small app under the agent, and raw clients for it.
 // The primary deals connections or shares its handle by NODE_CLUSTER_SCHED_POLICY (rr, none), as Node has it.
 
+const { spawnSync } = require('child_process');
 const cluster = require('cluster');
 const fs = require('fs');
 const net = require('net');
@@ -13,6 +14,9 @@ const AGENT = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'relevo-agent-')),
 fs.writeFileSync(AGENT, require('../join.cjs').joined());
 process.on('exit', () => fs.rmSync(path.dirname(AGENT), { recursive: true, force: true }));
 const DEADLINE_MS = 20000;
+// Node 14 and 16 have no test runner like this: there, only the workers run on them.
+const WORKER_NODE = process.env.RELEVO_WORKER_NODE || process.execPath;
+const WORKER_MAJOR = parseInt(spawnSync(WORKER_NODE, ['--version'], { encoding: 'utf8' }).stdout.slice(1), 10);
 
 // What each app begins with: `say` tells the test, `gate` waits for its word.
 const PRELUDE = `
@@ -49,6 +53,17 @@ async function until(what, probe, state = () => '') {
   }
 }
 
+/** cluster.fork() has no option for it, and takes the path from here. */
+function forkOn(node) {
+  const { execPath } = process;
+  process.execPath = node;
+  try {
+    return cluster.fork();
+  } finally {
+    process.execPath = execPath;
+  }
+}
+
 class App {
   /** Starts a worker that runs `source`; it ends with the test `t`. */
   static start(t, source, { extension = '.cjs', agent = true } = {}) {
@@ -57,7 +72,7 @@ class App {
     fs.writeFileSync(exec, PRELUDE + source);
     for (const name of ['key.pem', 'cert.pem']) fs.copyFileSync(path.join(__dirname, name), path.join(directory, name));
     cluster.setupPrimary({ exec, cwd: directory, execArgv: agent ? ['--require', AGENT] : [], silent: false });
-    const app = new App(cluster.fork(), directory);
+    const app = new App(forkOn(WORKER_NODE), directory);
     t.after(async () => {
       app.worker.process.kill('SIGKILL');
       await app.exited();
@@ -236,4 +251,4 @@ class Client {
   }
 }
 
-module.exports = { AGENT, App, until };
+module.exports = { AGENT, WORKER_MAJOR, App, until };

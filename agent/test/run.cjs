@@ -15,21 +15,26 @@ function nodes() {
   if (process.argv.length > 2) return process.argv.slice(2);
   if (process.env.RELEVO_NODES) return process.env.RELEVO_NODES.split(/[\s:]+/).filter(Boolean);
   return fs.readdirSync(modules)
-    .filter((name) => /^node\d+$/.test(name) && Number(name.slice(4)) >= 18) // the first with a test runner
+    .filter((name) => /^node\d+$/.test(name))
     .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
     .map((name) => path.join(modules, name, 'bin', 'node'))
     .filter((node) => fs.existsSync(node));
 }
 
 const files = fs.readdirSync(here).filter((name) => name.endsWith('.test.cjs')).map((name) => path.join(here, name));
+const FIRST_WITH_RUNNER = 18;
+const versionOf = (node) => spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
+const hasRunner = (node) => parseInt(versionOf(node).slice(1), 10) >= FIRST_WITH_RUNNER;
+const all = nodes();
 let failures = 0;
-for (const node of nodes()) {
-  const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
+for (const node of all) {
+  const version = versionOf(node);
+  const runner = hasRunner(node) ? node : all.find(hasRunner);
   for (const policy of ['rr', 'none']) {
-    const run = spawnSync(node, ['--test', '--test-reporter=tap', ...files], {
+    const run = spawnSync(runner, ['--test', '--test-reporter=tap', ...files], {
       encoding: 'utf8',
       maxBuffer: 1 << 28,
-      env: { ...process.env, NODE_CLUSTER_SCHED_POLICY: policy },
+      env: { ...process.env, NODE_CLUSTER_SCHED_POLICY: policy, RELEVO_WORKER_NODE: node },
     });
     const count = (name) => Number((new RegExp(`^# ${name} (\\d+)`, 'm').exec(run.stdout) || [0, -1])[1]);
     console.log(`${version} ${policy.padEnd(4)} pass ${count('pass')} fail ${count('fail')}`);

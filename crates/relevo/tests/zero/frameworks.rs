@@ -12,6 +12,9 @@ use crate::trial::{self, Figures};
 /// The balances that differ in who accepts.
 pub(crate) const BALANCES: [&str; 3] = ["auto", "kernel", "round-robin"];
 
+/// The first major whose idle connections can be handed over.
+const FIRST_TO_MOVE: u32 = 18;
+
 /// An app of `fixtures/frameworks`.
 pub(crate) struct Framework {
     pub(crate) name: &'static str,
@@ -117,8 +120,9 @@ impl Framework {
     }
 
     /// Whether its connections may be moved; those of the WebSockets themselves may not.
-    fn is_movable(&self) -> bool {
-        matches!(self.speaks, Protocol::Http | Protocol::WebSocket | Protocol::SocketIo)
+    fn is_movable(&self, major: u32) -> bool {
+        major >= FIRST_TO_MOVE
+            && matches!(self.speaks, Protocol::Http | Protocol::WebSocket | Protocol::SocketIo)
     }
 
     fn run(&self, major: u32, balance: &str) -> Figures {
@@ -126,7 +130,7 @@ impl Framework {
         let what = format!("{} on Node {major}, {balance}", self.name);
         let setup = self.setup(major, port).options(&format!("--balance {balance}"));
         let figures = trial::run(&what, setup, self.crowd(port), Some(port));
-        if self.is_movable() {
+        if self.is_movable(major) {
             figures.assert_moved(&what);
         }
         figures
@@ -152,6 +156,15 @@ fn try_framework(name: &str, major: u32, balance: &'static str) {
 #[test]
 fn plain_http() {
     try_framework("http", 18, "auto");
+}
+
+/// What is not moved there is served until it has been told, in time before the keep-alive timeout.
+#[test]
+fn plain_http_on_the_oldest_majors() {
+    let framework = &FRAMEWORKS[0];
+    for (major, balance) in [(14, "auto"), (16, "kernel"), (14, "round-robin")] {
+        framework.run(major, balance);
+    }
 }
 
 #[test]
