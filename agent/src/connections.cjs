@@ -130,10 +130,14 @@ const parserLists = new WeakMap(); // server -> that symbol
  * every new connection something; Node knows them anyway. An app may have unref'd one, which only HTTP's list then has.
  */
 function acceptedSockets() {
+  return activeHandles().filter((handle) => handle instanceof net.Socket && handle.server && !isGivenAway(handle));
+}
+
+function activeHandles() {
   const { noDeprecation } = process;
   process.noDeprecation = true; // under --pending-deprecation, it would warn the app of what it does not do
   try {
-    return process._getActiveHandles().filter((handle) => handle instanceof net.Socket && handle.server && !isGivenAway(handle));
+    return process._getActiveHandles();
   } finally {
     process.noDeprecation = noDeprecation;
   }

@@ -25,7 +25,8 @@ function drain(message) {
   watchConnections();
   let listeners = 0;
   for (const server of servers.live()) if (quietly(() => detach(server))) listeners += 1;
-  for (const socket of udpSockets.live()) quietly(() => stopReceiving(socket));
+  const udp = [...udpSockets.live(), ...(quietly(unpublishedUdpSockets) || [])];
+  for (const socket of udp) quietly(() => stopReceiving(socket));
   say({ act: 'stopped', listeners });
   quietly(trackExisting);
   timer = setInterval(() => quietly(tick), REPORT_EVERY_MS);

@@ -7,6 +7,13 @@ function watchUdp() {
   });
 }
 
+/** Those that were not seen because this Node does not publish them: what it has open when the drain begins. */
+function unpublishedUdpSockets() {
+  if (publishesSockets()) return [];
+  const { Socket } = require('dgram');
+  return activeHandles().filter((handle) => handle instanceof Socket);
+}
+
 /**
  * A UDP socket has no connections: it only stops to read, so that datagrams go to the workers that share its port. It
  * goes on sending, and Node's `disconnect` closes it. Sockets of the worker's own (clients, say) are left alone: that

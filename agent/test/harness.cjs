@@ -16,7 +16,7 @@ process.on('exit', () => fs.rmSync(path.dirname(AGENT), { recursive: true, force
 const DEADLINE_MS = 20000;
 // Node 14 and 16 have no test runner like this: there, only the workers run on them.
 const WORKER_NODE = process.env.RELEVO_WORKER_NODE || process.execPath;
-const WORKER_MAJOR = parseInt(spawnSync(WORKER_NODE, ['--version'], { encoding: 'utf8' }).stdout.slice(1), 10);
+const WORKER_VERSION = spawnSync(WORKER_NODE, ['--version'], { encoding: 'utf8' }).stdout.trim();
 
 // What each app begins with: `say` tells the test, `gate` waits for its word.
 const PRELUDE = `
@@ -36,8 +36,16 @@ const { say, gate } = (() => {
     }),
   };
 })();
-if (typeof require === 'function') {
+if (typeof require === 'function' && parseInt(process.versions.node, 10) >= 16) {
   require('diagnostics_channel').channel('net.server.socket').subscribe(() => process.send({ accepted: 1 }));
+} else if (typeof require === 'function') {
+  const { prototype } = require('net').Server; // which has no emit() of its own
+  const { emit } = prototype;
+  prototype.emit = function (name, socket) {
+    const result = emit.apply(this, arguments);
+    if (name === 'connection' && socket && socket._server === this) process.send({ accepted: 1 });
+    return result;
+  };
 }
 process.on('uncaughtException', (error) => { process.send({ uncaught: String(error.stack) }); process.exit(70); });
 `;
@@ -251,4 +259,4 @@ class Client {
   }
 }
 
-module.exports = { AGENT, WORKER_MAJOR, App, until };
+module.exports = { AGENT, WORKER_VERSION, App, until };

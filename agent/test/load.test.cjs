@@ -8,7 +8,7 @@ const http2 = require('http2');
 const net = require('net');
 const path = require('path');
 const tls = require('tls');
-const { App } = require('./harness.cjs');
+const { App, WORKER_VERSION } = require('./harness.cjs');
 
 const HTTP = `
   const http = require('http');
@@ -87,6 +87,7 @@ test('what is not a time is not answered', async (t) => {
 test('the first change is told at once, the next ones not too often', async (t) => {
   const every = 400;
   const app = App.start(t, `${HTTP}
+    const { performance } = require('perf_hooks');
     const times = [];
     const { _send } = process; // which Node's process.send() calls
     process._send = function (message, ...rest) {
@@ -409,7 +410,8 @@ test('utilization is of the time since the last report', async (t) => {
   assert.ok(idle < 200, String(idle));
 });
 
-test('the app sees nothing of it', async (t) => {
+// On the releases that do not publish the sockets they accept, of which 14 is the last major, it sees one listener more.
+test('the app sees nothing of it', { skip: WORKER_VERSION.startsWith('v14.') }, async (t) => {
   const source = `
     const server = require('http').createServer().listen(__dirname + '/app.sock');
     const seen = () => ({

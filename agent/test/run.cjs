@@ -25,7 +25,7 @@ const files = fs.readdirSync(here).filter((name) => name.endsWith('.test.cjs')).
 const FIRST_WITH_RUNNER = 18;
 const versionOf = (node) => spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
 const hasRunner = (node) => parseInt(versionOf(node).slice(1), 10) >= FIRST_WITH_RUNNER;
-const all = nodes();
+const all = nodes().map((node) => path.resolve(node));
 let failures = 0;
 for (const node of all) {
   const version = versionOf(node);
