@@ -7,7 +7,7 @@ const assert = require('node:assert');
 const dgram = require('dgram');
 const net = require('net');
 const path = require('path');
-const { App } = require('./harness.cjs');
+const { App, WORKER_VERSION } = require('./harness.cjs');
 
 const SLOW = `
   const http = require('http');
@@ -335,8 +335,11 @@ test('a UDP socket stops to read and is not closed', async (t) => {
   sender.send('two', port, '127.0.0.1');
   app.send('answer');
   await app.message({ client: 'from the shared one' });
-  app.send('late');
-  await app.message('late sent');
+  // Node 14 does not publish its UDP sockets, and one that is bound during the drain is not seen there.
+  if (!WORKER_VERSION.startsWith('v14.')) {
+    app.send('late');
+    await app.message('late sent');
+  }
   assert.strictEqual(await app.disconnect(), 0);
   assert.strictEqual(app.count('closed'), 1);
   assert.deepStrictEqual(app.messages.filter((message) => message.shared || message.late), [{ shared: 'one' }]);

@@ -8,8 +8,8 @@ use support::{nodes, root};
 
 #[test]
 fn the_agents_own_tests_pass_on_every_major() {
-    let majors = nodes::MAJORS.map(nodes::node);
-    let output = Command::new(&majors[1])
+    let majors: Vec<_> = nodes::OLDEST.into_iter().chain(nodes::MAJORS).map(nodes::node).collect();
+    let output = Command::new(nodes::node(20))
         .arg(root().join("agent/test/run.cjs"))
         .args(&majors)
         .output()

@@ -9,6 +9,9 @@ use super::root;
 /// The majors that everything is tried on.
 pub(crate) const MAJORS: [u32; 5] = [18, 20, 22, 24, 26];
 
+/// Those on which plain HTTP alone is promised, and nothing can be handed over.
+pub(crate) const OLDEST: [u32; 2] = [14, 16];
+
 /// The binary of one major. Installs all of them the first time.
 pub(crate) fn node(major: u32) -> PathBuf {
     let directory = root().join("fixtures/node");
