@@ -16,7 +16,7 @@ function watchConnections() {
 
 function onAccepted(socket) {
   onArrival(socket);
-  if (draining) track(socket, socket);
+  if (following) track(socket, socket);
   if (counting) countAccepted(socket);
 }
 
@@ -48,7 +48,7 @@ function watchTls(server) {
   tlsWatched.add(server);
   server.on('secureConnection', (socket) => quietly(() => {
     tlsOver.set(rawOf(socket), socket);
-    if (draining) trackAgain(socket);
+    if (following) trackAgain(socket);
   }));
 }
 

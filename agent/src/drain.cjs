@@ -14,6 +14,20 @@ let lingerMs = Infinity;
 let closedIdle = 0; // idle connections that our side closed
 let timer;
 
+/**
+ * Before a stop: all is served, new connections too, but each response of HTTP/1 says that it is the last on its
+ * connection, so that clients and balancers go elsewhere while there still is a choice.
+ */
+function beLameDuck() {
+  if (following) return;
+  following = true;
+  watchHttp1();
+  watchConnections();
+  quietly(trackExisting);
+  timer = setInterval(() => quietly(endLingerers), REPORT_EVERY_MS);
+  timer.unref();
+}
+
 function drain(message) {
   draining = true;
   lingerMs = Number.isInteger(message.linger_ms) ? message.linger_ms : Infinity;
@@ -21,7 +35,9 @@ function drain(message) {
   beginSpread(message.spread_ms);
   runDrainHooks(message.deadline_ms);
   watchWorkerDisconnect();
-  watchHttp1();
+  clearInterval(timer);
+  if (!following) watchHttp1();
+  following = true;
   watchConnections();
   let listeners = 0;
   for (const server of servers.live()) if (quietly(() => detach(server))) listeners += 1;
@@ -31,6 +47,7 @@ function drain(message) {
   quietly(trackExisting);
   timer = setInterval(() => quietly(tick), REPORT_EVERY_MS);
   timer.unref();
+  for (const connection of connections.values()) toRecheck.add(connection);
   recheckAll();
 }
 
@@ -77,6 +94,7 @@ function recheckSoon(connection) {
 
 function recheckAll() {
   recheckThose();
+  if (!draining) return;
   quietly(judgeIdle);
   quietly(endEventStreams);
   recheckThose();
@@ -99,6 +117,8 @@ function recheckThose() {
 function recheck(connection) {
   ignoreWhatFollows(connection);
   linger(connection);
+  if (connection.gone && !draining) connections.delete(connection.raw);
+  if (!draining) return;
   const share = shareOf(connection);
   for (let i = 0; i < KINDS.length; i++) total[i] += share[i] - connection.share[i];
   connection.share = share;
@@ -117,7 +137,7 @@ function workOf(share) {
 function countClosedIdle({ raw, top, share, moved, ended }) {
   const idle = share === ONE.idle || share === ONE.idle_tls || share === ONE.moving;
   const { errored } = raw._readableState; // a property of the socket itself from 18 on only
-  if (idle && !moved && !ended && !raw.readableEnded && !top.readableEnded && !errored) closedIdle += 1;
+  if (draining && idle && !moved && !ended && !raw.readableEnded && !top.readableEnded && !errored) closedIdle += 1;
 }
 
 /** Idle connections that outlive what they may, or have no end announced: what is on its way to them may be lost. */

@@ -10,7 +10,7 @@
  * Node's server closes the session by itself.
  */
 function drainSession(connection) {
-  if (connection.session || connection.top.parser) return;
+  if (!draining || connection.session || connection.top.parser) return;
   const session = sessionOn(connection.top);
   if (!session) return;
   connection.session = session;

@@ -44,6 +44,7 @@ const tlsWatched = new WeakSet();
 const connectionsWatched = new WeakSet();
 
 let draining = false;
+let following = false; // every connection is known: while draining, and as a lame duck before
 const detached = new Set(); // servers whose listening handle the agent closed and whose 'close' is still to come
 const connections = new Map(); // raw socket -> Connection, from the beginning of the drain
 const connectionOf = new WeakMap(); // raw socket or TLSSocket -> Connection

@@ -36,6 +36,8 @@ pub struct Options {
     pub hold: Span,
     /// `--shutdown-timeout`: how long a stop may take in all.
     pub shutdown_timeout: Span,
+    /// How long a stop goes on serving before that.
+    pub lame_duck: Span,
     /// `--stop-signal`
     pub stop_signal: StopSignal,
     /// `--stop-timeout`: from the stop signal until a worker is killed.
@@ -70,6 +72,7 @@ impl Default for Options {
             hold: Span::seconds(10),
             // Below the 30 s after which orchestrators kill.
             shutdown_timeout: Span::seconds(25),
+            lame_duck: Span::seconds(0),
             stop_signal: StopSignal::TERM,
             stop_timeout: Span::seconds(10),
             agent: true,
@@ -94,6 +97,7 @@ impl Options {
             drain_timeout: self.drain_timeout.duration(),
             linger: self.linger.duration(),
             shutdown_timeout: self.shutdown_timeout.duration(),
+            lame_duck: self.lame_duck.duration(),
             stop_timeout: self.stop_timeout.duration(),
             keep_trying: self.keep_trying,
             hold: self.hold.duration(),
@@ -120,6 +124,7 @@ mod tests {
             drain_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(120),
             shutdown_timeout: Duration::from_secs(25),
+            lame_duck: Duration::ZERO,
             stop_timeout: Duration::from_secs(10),
             keep_trying: false,
             hold: Duration::from_secs(10),

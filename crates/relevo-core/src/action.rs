@@ -88,6 +88,11 @@ pub enum Action {
         /// Whether from now on it may.
         on: bool,
     },
+    /// Tell the worker's agent that each response is to be the last on its connection.
+    LameDuck {
+        /// Whose.
+        worker: WorkerId,
+    },
     /// Accept what waits in every socket's queue and deal it; answered by `QueuesEmptied`.
     EmptyQueues,
 

@@ -19,6 +19,8 @@ pub struct Spec {
     pub linger: Duration,
     /// How long a stop may take, draining and stopping together.
     pub shutdown_timeout: Duration,
+    /// How long a stop goes on serving before that, with clients told to go elsewhere.
+    pub lame_duck: Duration,
     /// How long a worker has after the stop signal before it is killed.
     pub stop_timeout: Duration,
     /// Whether to go on when the first start has failed in every slot.

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) moved: Moved,
     /// Its agent said that every listening handle is closed.
     pub(crate) stopped_accepting: bool,
+    /// It was told that each response is to be the last on its connection.
+    pub(crate) is_lame: bool,
     /// Whether its sockets were looked at because its time to become ready was up.
     pub(crate) inspected: bool,
     /// What it was found to listen on by itself.
@@ -119,6 +121,7 @@ impl Worker {
             left: None,
             moved: Moved::default(),
             stopped_accepting: false,
+            is_lame: false,
             inspected: false,
             unprotected: None,
         }

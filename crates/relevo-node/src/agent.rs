@@ -181,6 +181,8 @@ pub enum ToAgent {
         /// Which connections may be handed over.
         handover: HandoverMode,
     },
+    /// Serve on; each response is to be the last on its connection.
+    LameDuck,
     /// So many connections more may be handed over.
     Credit {
         /// Of which server.

@@ -123,7 +123,6 @@ fn what_is_not_built_is_not_known() {
         "--surge 2",
         "--all-first",
         "--standby 1",
-        "--lame-duck 1s",
         "--max-memory 1G",
         "--max-age 1h",
         "--max-requests 9",

@@ -148,6 +148,7 @@ impl Supervisor {
                 | Action::Refuse { worker, .. }
                 | Action::InspectSockets { worker }
                 | Action::Eligible { worker, on: true, .. }
+                | Action::LameDuck { worker }
                 | Action::Drain { worker, .. }
                 | Action::Disconnect { worker }
                 | Action::AllowLeave { worker } => *worker,

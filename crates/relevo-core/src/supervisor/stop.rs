@@ -1,13 +1,14 @@
 //! Stopping the service.
 //!
 //! ```text
-//!  Emptying ──────────────▶ Draining ──────────────▶ Over
-//!   what waits in the        our sockets are closed,   every worker is gone
-//!   queues is dealt while    all workers drain
-//!   the workers still listen
+//!  LameDuck ─────────────▶ Emptying ──────────────▶ Draining ──────────────▶ Over
+//!   all is served, with     what waits in the        our sockets are closed,   every worker is gone
+//!   `Connection: close`     queues is dealt while    all workers drain
+//!                           the workers still listen
 //! ```
 //!
-//! The stop signal comes at `signal_at`, the kill at `kill_at`, whatever a worker is doing then.
+//! The first phase is there if it was asked for, as long as a worker is ready; the time for the
+//! others begins after it. The stop signal comes at `signal_at`, the kill at `kill_at`, whatever a worker is doing then.
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(super) struct Stop {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StopPhase {
+    LameDuck { until: Time },
     Emptying { until: Time },
     Draining,
     Over,
@@ -41,6 +43,9 @@ impl Stop {
 
     pub(super) fn deadline(&self) -> Option<(Time, &'static str)> {
         match self.phase {
+            StopPhase::LameDuck { until } => {
+                Some((until, "clients have been told to go elsewhere"))
+            }
             StopPhase::Emptying { until } => Some((until, "the queues must be empty")),
             StopPhase::Draining => Some((self.give_up_at, "a process cannot be killed")),
             StopPhase::Over => None,
@@ -61,24 +66,22 @@ impl Supervisor {
             (Some(stop), Some(request)) => stop.requests.push(request),
             (Some(_), None) => self.stop_now(0),
             (None, request) => {
-                self.begin_stop(StopPhase::Emptying { until: self.now + EMPTY_LIMIT }, 0);
+                let lame_until = self.now + self.spec.lame_duck;
+                self.begin_stop(StopPhase::LameDuck { until: lame_until }, lame_until, 0);
                 if let Some(stop) = &mut self.stop {
                     stop.requests.extend(request);
                 }
-                self.act(Action::EmptyQueues);
             }
         }
     }
 
-    fn begin_stop(&mut self, mut phase: StopPhase, exit_code: u8) {
+    /// `from` is when the time of a stop begins.
+    fn begin_stop(&mut self, phase: StopPhase, from: Time, exit_code: u8) {
         let whole = self.spec.shutdown_timeout;
         let for_signal: Duration = self.spec.stop_timeout.min(whole / 2);
-        let kill_at = self.now + whole;
-        let signal_at = self.now + (whole - for_signal);
+        let kill_at = from + whole;
+        let signal_at = from + (whole - for_signal);
         let give_up_at = kill_at + UNKILLABLE_LIMIT;
-        if let StopPhase::Emptying { until } = &mut phase {
-            *until = signal_at.min(*until);
-        }
         let requests = Vec::new();
         self.stop = Some(Stop { phase, requests, signal_at, kill_at, give_up_at, exit_code });
         self.tell(Notice::Stopping);
@@ -97,7 +100,7 @@ impl Supervisor {
     /// Ends every process at once.
     pub(super) fn stop_now(&mut self, exit_code: u8) {
         if self.stop.is_none() {
-            self.begin_stop(StopPhase::Draining, exit_code);
+            self.begin_stop(StopPhase::Draining, self.now, exit_code);
         }
         if let Some(stop) = &mut self.stop {
             stop.phase = StopPhase::Draining;
@@ -124,6 +127,7 @@ impl Supervisor {
     }
 
     pub(super) fn step_stop(&mut self) {
+        self.step_lame_duck();
         let Some(stop) = &mut self.stop else { return };
         if let StopPhase::Emptying { until } = stop.phase
             && until <= self.now
@@ -136,6 +140,29 @@ impl Supervisor {
                 self.hurry(id);
             }
         }
+    }
+
+    /// Tells those that serve, once; when it is over, or nobody is left, the queues are emptied.
+    fn step_lame_duck(&mut self) {
+        let Some(Stop { phase: StopPhase::LameDuck { until }, signal_at, .. }) = self.stop else {
+            return;
+        };
+        let ready = self.workers.iter().filter(|(_, worker)| matches!(worker.stage, Stage::Ready));
+        let ready: Vec<WorkerId> = ready.map(|(id, _)| *id).collect();
+        if until > self.now && !ready.is_empty() {
+            for id in ready {
+                let told =
+                    self.workers.get_mut(&id).map(|it| std::mem::replace(&mut it.is_lame, true));
+                if told == Some(false) {
+                    self.act(Action::LameDuck { worker: id });
+                }
+            }
+            return;
+        }
+        if let Some(stop) = &mut self.stop {
+            stop.phase = StopPhase::Emptying { until: signal_at.min(self.now + EMPTY_LIMIT) };
+        }
+        self.act(Action::EmptyQueues);
     }
 
     /// The service is over when every worker is gone, or has not died of being killed.

@@ -250,6 +250,7 @@ impl Rules {
             Action::OpenMember { .. }
             | Action::InspectSockets { .. }
             | Action::Eligible { on: false, .. }
+            | Action::LameDuck { .. }
             | Action::EmptyQueues
             | Action::Progress { .. }
             | Action::Notify(_) => {}

@@ -142,6 +142,8 @@ impl World {
             Action::Eligible { worker, slot, generation, listener, on } => {
                 self.order(DealerEvent::Eligible { worker, slot, generation, listener, on });
             }
+            // Its connections end one by one, which the simulation's clients do anyway.
+            Action::LameDuck { .. } => {}
             Action::EmptyQueues => {
                 let members = self.sockets.iter().copied().collect();
                 self.order(DealerEvent::EmptyQueues { members });

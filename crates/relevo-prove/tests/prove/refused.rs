@@ -6,7 +6,7 @@ use crate::server::{Reply, ok, plan, run, serve};
 
 #[track_caller]
 fn check(plan: relevo_prove::Plan, expected: &[&str]) {
-    let refusal = run(plan, None).unwrap_err().to_string();
+    let refusal = run(plan, None).expect_err("a refusal").to_string();
     for words in expected {
         assert!(refusal.contains(words), "{refusal}");
     }

@@ -46,8 +46,8 @@ pub(crate) fn ok(body: &str) -> String {
 
 /// Starts a server that replies by this rule.
 pub(crate) fn serve(rule: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
     let (rule, count) = (Arc::new(rule), Arc::new(AtomicU64::new(0)));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -119,27 +119,37 @@ fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
         }
     }
     std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
-    while chunked {
-        line.clear();
-        reader.read_line(&mut line).ok()?;
-        let size = u64::from_str_radix(line.trim(), 16).ok()?;
-        if size == 0 {
-            while line != "\r\n" {
-                line.clear();
-                reader.read_line(&mut line).ok()?;
-            }
-            break;
-        }
-        std::io::copy(&mut reader.take(size + 2), &mut std::io::sink()).ok()?;
+    if chunked {
+        skip_chunks(reader)?;
     }
     Some(request)
+}
+
+/// Reads chunks and trailers to their end.
+fn skip_chunks(reader: &mut BufReader<&TcpStream>) -> Option<()> {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        match u64::from_str_radix(line.trim(), 16).ok()? {
+            0 => break,
+            size => {
+                std::io::copy(&mut reader.take(size + 2), &mut std::io::sink()).ok()?;
+            }
+        }
+    }
+    while line != "\r\n" {
+        line.clear();
+        reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+    }
+    Some(())
 }
 
 /// A plan for a trial of about a second.
 pub(crate) fn plan(address: SocketAddr, mix: &str) -> Plan {
     Plan {
-        target: format!("http://{address}/").parse().unwrap(),
-        mix: Some(mix.parse().unwrap()),
+        target: format!("http://{address}/").parse().expect("a URL"),
+        mix: Some(mix.parse().expect("a mix")),
         paths: Vec::new(),
         method: None,
         body: Vec::new(),
@@ -168,7 +178,7 @@ pub(crate) fn run(plan: Plan, disturb: Option<Box<dyn Disturb>>) -> Result<Repor
 /// Runs a trial without a disturbance; its account adds up whatever happens.
 #[track_caller]
 pub(crate) fn trial(plan: Plan) -> Report {
-    let report = run(plan, None).unwrap();
+    let report = run(plan, None).expect("a trial");
     assert_eq!(report.requests.begun, report.requests.ended(), "{report:#?}");
     assert!(report.requests.begun > 0, "{report:#?}");
     report

@@ -87,6 +87,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     shutdown_timeout: Option<Span>,
 
+    /// How long a stop goes on serving first, each response with `Connection: close`, so that clients
+    /// and balancers go elsewhere [default: 0s]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    lame_duck: Option<Span>,
+
     /// The signal that ends a worker whose work is done [default: SIGTERM]
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<StopSignal>,
@@ -136,6 +141,7 @@ impl Args {
             drain_spread: self.drain_spread.unwrap_or(default.drain_spread),
             hold: self.hold.unwrap_or(default.hold),
             shutdown_timeout: self.shutdown_timeout.unwrap_or(default.shutdown_timeout),
+            lame_duck: self.lame_duck.unwrap_or(default.lame_duck),
             stop_signal: self.stop_signal.unwrap_or(default.stop_signal),
             stop_timeout: self.stop_timeout.unwrap_or(default.stop_timeout),
             agent: !self.no_agent,

@@ -24,6 +24,7 @@ impl Primary {
             Action::Eligible { worker, slot, generation, listener, on } => {
                 self.hub.eligible(worker, slot, generation, listener, on);
             }
+            Action::LameDuck { worker } => self.hub.lame_duck(worker),
             Action::EmptyQueues => self.hub.empty_queues(),
             Action::Drain { worker, within, hand_over } => {
                 self.hub.drain(worker, within, hand_over);

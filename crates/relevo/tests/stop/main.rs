@@ -6,6 +6,7 @@ mod support;
 mod at_once;
 mod deadlines;
 mod in_between;
+mod lame_duck;
 mod leftovers;
 mod politely;
 

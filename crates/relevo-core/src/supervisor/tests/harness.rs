@@ -24,6 +24,7 @@ pub(super) fn spec(slots: u32) -> Spec {
         drain_timeout: secs(60),
         linger: secs(90),
         shutdown_timeout: secs(20),
+        lame_duck: Duration::ZERO,
         stop_timeout: secs(5),
         keep_trying: false,
         hold: secs(3600 * 24),
@@ -236,6 +237,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Eligible { worker, listener, on, .. } => {
             format!("eligible {worker} for {listener}{}", off(on))
         }
+        Action::LameDuck { worker } => format!("lame duck {worker}"),
         Action::EmptyQueues => "empty queues".to_owned(),
         Action::Drain { worker, within, .. } => format!("drain {worker} within {within:?}"),
         Action::Disconnect { worker } => format!("disconnect {worker}"),

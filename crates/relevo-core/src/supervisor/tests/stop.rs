@@ -1,7 +1,7 @@
 //! Ending the service with its work finished, or at once.
 
 use super::harness::{Service, check, code, notices, secs, spec, tcp};
-use crate::{Event, Notice, ServiceState, Spec, WorkerId};
+use crate::{Action, Event, Notice, ServiceState, Spec, WorkerId};
 
 #[test]
 fn what_waits_is_dealt_before_the_sockets_close_and_the_workers_drain() {
@@ -24,6 +24,35 @@ fn what_waits_is_dealt_before_the_sockets_close_and_the_workers_drain() {
     assert!(s.supervisor.is_over());
     assert_eq!(s.due_in(), None);
     check(&s.stop(8), "");
+}
+
+#[test]
+fn a_lame_duck_serves_on_before_the_time_of_the_stop_begins() {
+    let mut s = Service::running(Spec { lame_duck: secs(5), ..spec(2) });
+    check(&s.stop(7), "notify Stopping\nlame duck 1\nlame duck 2");
+    assert_eq!(s.supervisor.view().state(), ServiceState::Stopping);
+    assert_eq!(s.due_in(), Some(secs(5)));
+    check(&s.after(secs(5)), "empty queues");
+    check(
+        &s.happens(Event::QueuesEmptied),
+        "close 1/0
+         close 1/1
+         drain 1 within 15s
+         drain 2 within 15s
+         eligible 1 for 1 off
+         eligible 2 for 1 off",
+    );
+}
+
+#[test]
+fn a_lame_duck_ends_with_its_last_worker_and_by_a_second_signal() {
+    let mut s = Service::running(Spec { lame_duck: secs(5), ..spec(1) });
+    let _told = s.stop(7);
+    assert!(s.exits(1, code(1)).contains(&Action::EmptyQueues));
+
+    let mut s = Service::running(Spec { lame_duck: secs(5), ..spec(1) });
+    let _told = s.stop(None);
+    assert!(s.stop(None).contains(&Action::Kill { worker: WorkerId(1) }));
 }
 
 #[test]

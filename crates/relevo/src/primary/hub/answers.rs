@@ -73,6 +73,12 @@ impl Hub {
         }
     }
 
+    pub(super) fn lame_duck(&mut self, worker: WorkerId) {
+        if let Some(wire) = self.talk_to(worker) {
+            wire.channel.tell_agent(ToAgent::LameDuck);
+        }
+    }
+
     pub(super) fn disconnect(&mut self, worker: WorkerId) {
         if let Some(wire) = self.talk_to(worker) {
             wire.channel.disconnect();

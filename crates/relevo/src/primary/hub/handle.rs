@@ -151,6 +151,10 @@ impl HubHandle {
         self.order(Order::Disconnect { worker });
     }
 
+    pub(crate) fn lame_duck(&self, worker: WorkerId) {
+        self.order(Order::LameDuck { worker });
+    }
+
     pub(crate) fn allow_leave(&self, worker: WorkerId) {
         self.order(Order::AllowLeave { worker });
     }

@@ -63,6 +63,9 @@ pub(super) enum Order {
     Disconnect {
         worker: WorkerId,
     },
+    LameDuck {
+        worker: WorkerId,
+    },
     AllowLeave {
         worker: WorkerId,
     },

@@ -152,6 +152,7 @@ impl Hub {
             }
             Order::Drain { worker, within, hand_over } => self.drain(worker, within, hand_over),
             Order::Disconnect { worker } => self.disconnect(worker),
+            Order::LameDuck { worker } => self.lame_duck(worker),
             Order::AllowLeave { worker } => self.allow_leave(worker),
             Order::Look { answer } => {
                 let _ = answer.send(self.sight());
