@@ -134,7 +134,12 @@ impl Dealer {
         if self.rescue() {
             concerned = None;
         }
+        let before = self.actions.len();
         self.deal_waiting();
+        // Who has all that it may have in flight has no room for another listener's either.
+        if self.actions.len() > before {
+            concerned = None;
+        }
         self.lose_closed();
         self.give_credit();
         if uneven {
