@@ -30,6 +30,7 @@ const COMMAND = 'NODE_RELEVO'; // Node hides messages whose `cmd` begins with NO
 const PROTOCOL_VERSION = 1;
 const REPORT_EVERY_MS = 250;
 const FIRST_STREAM_MS = 2000; // how long a new HTTP/2 session may take to send its first request
+const ACKNOWLEDGED_MS = 5000; // how long the client of an HTTP/2 session may take to acknowledge that it ends
 const LINGER_QUIET_MS = 2000; // how long a half-closed connection may say nothing before it is destroyed
 const LINGER_MAX_MS = 15000; // and how long it may go on saying things that nobody will read
 const LOAD_EVERY_MAX_MS = 60000; // the longest time between two reports of the load that may be asked for
