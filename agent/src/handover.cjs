@@ -27,8 +27,6 @@ const NODES_SYMBOLS = new Set([
 ]);
 
 let canHandOver = false; // all that is needed was found in this Node
-let ipc; // the channel's handle
-let WriteWrap; // what Node writes to it by
 let handoverMode = 'off'; // of the drain
 let unansweredSince; // since when there has been an offer and no credit
 
@@ -44,27 +42,11 @@ let offerTimer;
 let lastOffer = 0;
 let toldNotMovable = '{}';
 
-/**
- * Looks for what is needed. process.send() would pass one descriptor at a time, and wait for each. Before 18 there is no
- * list that tells which connections are idle.
- */
+/** Before 18 there is no list that tells which connections are idle. */
 function prepareHandover() {
-  if (!isNode(18)) return;
-  const symbol = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'kChannelHandle');
-  ipc = symbol && process[symbol];
-  if (!ipc || typeof ipc.writeUtf8String !== 'function' || !publishesSockets()) return;
+  if (!ipc || !publishesSockets() || !isNode(18)) return;
   canHandOver = true;
   subscribe('net.server.socket', ({ socket }) => noteTaken(socket));
-  // Its class is exported by nobody: it is seen at work, with the next message of ours.
-  Object.defineProperty(ipc, 'writeUtf8String', {
-    configurable: true,
-    writable: true,
-    value: function writeUtf8String(req, ...rest) {
-      delete ipc.writeUtf8String;
-      WriteWrap = req.constructor;
-      return ipc.writeUtf8String(req, ...rest);
-    },
-  });
 }
 
 /** Published in the tick of the accept, after the 'connection' listeners have run. */

@@ -57,6 +57,7 @@ function start() {
   watchServers();
   watchUdp();
   rememberRequests();
+  quietly(prepareChannel);
   quietly(prepareHandover);
   quietly(offerWorkerApi);
   quietly(watchPrimaryBranch);
