@@ -17,8 +17,8 @@
  * In whatever state, it reports the worker's load once it has been asked to `count`.
  *
  * Rules it lives by:
- *  - Until a drain begins, nothing runs per request, and per connection no more than a few calls: what there is, is
- *    looked up then.
+ *  - Until a drain begins, nothing runs per request (but for one call before Node 15.7), and per connection no more than a
+ *    few calls: what there is, is looked up then.
  *  - Nothing here may throw into the app, keep its process alive, or show up in it where that can be avoided.
  *  - What is read from Node's internals is looked for, never presumed: where it is missing, the connection is counted
  *    as one of less known kind, and nothing else changes.
