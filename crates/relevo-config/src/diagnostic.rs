@@ -11,7 +11,7 @@ pub struct Diagnostic {
     pub column: usize,
     /// How many characters it covers; at least one is underlined.
     pub length: usize,
-    /// What is wrong. It does not repeat the file's values, which may be secrets.
+    /// What is wrong. It repeats no value of a variable, which may be a secret.
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
@@ -33,6 +33,12 @@ const BEFORE: usize = 40;
 impl Diagnostics {
     /// A file of nothing but faults is told in a screenful.
     pub const MAX_SHOWN: usize = 20;
+
+    /// The one fault of a text.
+    pub(crate) fn alone(line: usize, column: usize, message: &str, help: &str) -> Self {
+        let (message, help) = (message.to_owned(), Some(help.to_owned()));
+        Self { shown: vec![Diagnostic { line, column, length: 1, message, help }], more: 0 }
+    }
 
     /// Adds a fault; past the limit it is only counted.
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
@@ -70,6 +76,25 @@ impl Diagnostics {
             append(&mut out, format_args!("and {} more in {label}\n", self.more));
         }
         out
+    }
+}
+
+/// The text of a file of at most `most` bytes, without a byte order mark. `help` says what to do
+/// about one that is too large.
+pub(crate) fn decode<'t>(text: &'t [u8], most: usize, help: &str) -> Result<&'t str, Diagnostics> {
+    if text.len() > most {
+        let message = format!("the file is larger than {} MiB", most / (1024 * 1024));
+        return Err(Diagnostics::alone(1, 1, &message, help));
+    }
+    match std::str::from_utf8(text) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let valid = String::from_utf8_lossy(&text[..error.valid_up_to()]);
+            let line = valid.matches('\n').count() + 1;
+            let column = valid.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+            let help = "save the file as UTF-8";
+            Err(Diagnostics::alone(line, column, "this is not UTF-8", help))
+        }
     }
 }
 

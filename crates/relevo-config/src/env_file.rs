@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, decode};
 
 /// The largest file that is taken, in bytes. An environment must fit the kernel's `ARG_MAX` anyway
 /// (execve(2)).
@@ -24,19 +24,8 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 ///
 /// A reader need not take in more than [`MAX_BYTES`] + 1 bytes of a file to have it refused here.
 pub fn parse(text: &[u8]) -> Result<Vec<(String, String)>, Diagnostics> {
-    if text.len() > MAX_BYTES {
-        let help = "an environment file holds lines of KEY=value; is this the right file?";
-        return Err(alone(1, 1, "the file is larger than 1 MiB", help));
-    }
-    let text = match std::str::from_utf8(text) {
-        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
-        Err(error) => {
-            let valid = String::from_utf8_lossy(&text[..error.valid_up_to()]);
-            let line = valid.matches('\n').count() + 1;
-            let column = valid.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-            return Err(alone(line, column, "this is not UTF-8", "save the file as UTF-8"));
-        }
-    };
+    let help = "an environment file holds lines of KEY=value; is this the right file?";
+    let text = decode(text, MAX_BYTES, help)?;
     Parser::new(text).run()
 }
 
@@ -70,13 +59,6 @@ fn is_name(text: &str) -> bool {
     let text = text.trim();
     let name = text.strip_prefix("export ").map_or(text, str::trim_start);
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn alone(line: usize, column: usize, message: &str, help: &str) -> Diagnostics {
-    let mut diagnostics = Diagnostics::default();
-    let (message, help) = (message.to_owned(), Some(help.to_owned()));
-    diagnostics.push(Diagnostic { line, column, length: 1, message, help });
-    diagnostics
 }
 
 struct Parser<'t> {

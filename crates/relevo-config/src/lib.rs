@@ -4,13 +4,16 @@
 //! every refusal a user can meet is a unit test. Four groups:
 //!
 //! - the values of options ([`ServiceName`], [`Workers`], [`Span`], …), each a `FromStr` whose
-//!   error names the value, the reason and the remedy, gathered in [`Options`];
-//! - files' texts: [`env_file`], [`Package`], [`cpu`];
+//!   error names the value, the reason and the remedy, gathered in [`Options`]; [`Setting`] is the table of all of
+//!   them;
+//! - files' texts: [`config_file`], [`env_file`], [`Package`], [`cpu`];
 //! - the values of `prove`'s options: [`prove`];
 //! - what to run: [`program()`], [`Script`], [`type_stripping`].
 
 mod backlog;
 mod balance_word;
+mod choices;
+pub mod config_file;
 pub mod cpu;
 mod diagnostic;
 pub mod env_file;
@@ -26,6 +29,7 @@ mod refusal;
 mod scale_to;
 mod script;
 mod service_name;
+mod setting;
 mod shell_words;
 mod span;
 mod start_script;
@@ -37,6 +41,8 @@ mod wrapper;
 
 pub use backlog::Backlog;
 pub use balance_word::BalanceWord;
+pub use choices::Choices;
+pub use config_file::ConfigFile;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use env_pair::EnvPair;
 pub use handover_word::HandoverWord;
@@ -49,6 +55,7 @@ pub use refusal::Refusal;
 pub use scale_to::ScaleTo;
 pub use script::{Script, candidates};
 pub use service_name::ServiceName;
+pub use setting::{Form, OnReload, Setting};
 pub use span::Span;
 pub use stop_signal::StopSignal;
 pub use type_stripping::{NodeVersion, Stripping, type_stripping, type_stripping_flag};

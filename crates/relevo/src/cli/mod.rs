@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod chosen;
 mod client;
 mod entry;
 pub(crate) mod exec;

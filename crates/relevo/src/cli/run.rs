@@ -5,11 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use relevo_config::{
-    Backlog, BalanceWord, EnvPair, HandoverWord, Options, ServiceName, Span, StopSignal,
-    WeightsWord, Workers, cpu, env_file,
-};
+use relevo_config::{HandoverWord, Options, Span, WeightsWord, cpu, env_file};
 
+use super::chosen::Chosen;
 use super::{Failure, entry, error_text, options_with_value, text};
 use crate::primary::{self, DrainWords, Launch, Primary, Service, environment};
 use relevo_core::Spec;
@@ -32,125 +30,15 @@ pub(crate) struct Args {
     #[arg(value_name = "SCRIPT")]
     words: Vec<String>,
 
-    /// The service's name [default: package.json's name, else the directory's]
-    #[arg(long, value_name = "NAME")]
-    name: Option<ServiceName>,
-
-    /// How many workers [default: auto, the CPU quota of the container or machine]
-    #[arg(short, long, value_name = "N|auto", allow_hyphen_values = true)]
-    workers: Option<Workers>,
-
-    /// Who gets a connection: auto (dealt by fewest connections while few come, by the kernel when
-    /// many do), kernel (a socket each, by weights), least-connections, round-robin (dealt in turn),
-    /// shared (one socket) [default: auto]
-    #[arg(long, value_name = "HOW")]
-    balance: Option<BalanceWord>,
-
-    /// How the kernel shares new connections among slots: load (busier ones get fewer), even
-    /// [default: load]
-    #[arg(long, value_name = "load|even")]
-    weights: Option<WeightsWord>,
-
-    /// How many connections may wait in a socket's queue [default: 4096]
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    backlog: Option<Backlog>,
-
-    /// How long a new worker may take until it listens [default: 30s]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = Span::parse_positive)]
-    ready_timeout: Option<Span>,
-
-    /// How long a replaced worker may finish its work [default: 30s]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    drain_timeout: Option<Span>,
-
-    /// Which idle connections of a replaced worker move to the others: auto (those that remember
-    /// nothing), all (also those that the app has put something on), off [default: auto]
-    #[arg(long, value_name = "auto|all|off")]
-    handover: Option<HandoverWord>,
-
-    /// How long a replaced worker may wait for idle connections that cannot move, such as TLS; that
-    /// holds nothing up [default: 120s]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    linger: Option<Span>,
-
-    /// Over how long WebSockets and event streams of a replaced worker are told to go, so that their
-    /// clients do not return all at once [default: 0s]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    drain_spread: Option<Span>,
-
-    /// How long connections may wait while no worker is there; then the listeners close until one is
-    /// [default: 10s]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    hold: Option<Span>,
-
-    /// How long a stop may take in all [default: 25s]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    shutdown_timeout: Option<Span>,
-
-    /// How long a stop goes on serving first, each response with `Connection: close`, so that clients
-    /// and balancers go elsewhere [default: 0s]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    lame_duck: Option<Span>,
-
-    /// The signal that ends a worker whose work is done [default: SIGTERM]
-    #[arg(long, value_name = "SIGNAL")]
-    stop_signal: Option<StopSignal>,
-
-    /// How long after that signal a worker is killed [default: 10s]
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    stop_timeout: Option<Span>,
-
-    /// Do not load the agent into workers: drains are then the app's own care
-    #[arg(long)]
-    no_agent: bool,
-
-    /// A flag for node; may be given several times
-    #[arg(long = "node-arg", value_name = "FLAG", allow_hyphen_values = true)]
-    node_args: Vec<String>,
-
-    /// The directory that workers are started in, resolved anew for each of them
-    #[arg(long, value_name = "DIR")]
-    cwd: Option<PathBuf>,
-
-    /// A variable for the workers; may be given several times
-    #[arg(long, value_name = "K=V")]
-    env: Vec<EnvPair>,
-
-    /// A file of variables for the workers; may be given several times
-    #[arg(long = "env-file", value_name = "FILE")]
-    env_files: Vec<PathBuf>,
-
-    /// Go on although no worker of the first start became ready
-    #[arg(long)]
-    keep_trying: bool,
+    #[command(flatten)]
+    chosen: Chosen,
 }
 
 impl Args {
     fn options(&self) -> Options {
-        let default = Options::default();
-        Options {
-            name: self.name.clone(),
-            workers: self.workers.unwrap_or(default.workers),
-            balance: self.balance.unwrap_or(default.balance),
-            weights: self.weights.unwrap_or(default.weights),
-            backlog: self.backlog.unwrap_or(default.backlog),
-            ready_timeout: self.ready_timeout.unwrap_or(default.ready_timeout),
-            drain_timeout: self.drain_timeout.unwrap_or(default.drain_timeout),
-            handover: self.handover.unwrap_or(default.handover),
-            linger: self.linger.unwrap_or(default.linger),
-            drain_spread: self.drain_spread.unwrap_or(default.drain_spread),
-            hold: self.hold.unwrap_or(default.hold),
-            shutdown_timeout: self.shutdown_timeout.unwrap_or(default.shutdown_timeout),
-            lame_duck: self.lame_duck.unwrap_or(default.lame_duck),
-            stop_signal: self.stop_signal.unwrap_or(default.stop_signal),
-            stop_timeout: self.stop_timeout.unwrap_or(default.stop_timeout),
-            agent: !self.no_agent,
-            node_args: self.node_args.clone(),
-            cwd: self.cwd.clone(),
-            env: self.env.clone(),
-            env_files: self.env_files.clone(),
-            keep_trying: self.keep_trying,
-        }
+        let mut options = Options::default();
+        self.chosen.0.apply(&mut options);
+        options
     }
 }
 

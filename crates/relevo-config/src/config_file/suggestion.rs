@@ -1,0 +1,45 @@
+//! What somebody may have meant by a key that is not known.
+
+use crate::Setting;
+
+/// Below this two words are not alike enough (0 to 1, by Jaro and Winkler), as on the command line.
+const ALIKE: f64 = 0.8;
+
+/// The key that is most like this one, if one is.
+pub(super) fn similar(key: &str) -> Option<&'static str> {
+    // Names are short, and the comparison takes the product of both lengths.
+    let written: String = key.chars().take(64).map(as_option).collect();
+    let known = Setting::ALL.iter().map(|setting| setting.name).chain([super::SCRIPT, super::ARGS]);
+    let likeness = known.map(|name| (name, strsim::jaro_winkler(name, &written)));
+    let alike = likeness.filter(|(_, likeness)| *likeness > ALIKE);
+    alike.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(name, _)| name)
+}
+
+/// The character as options have it: other tools write `drain_timeout`, or `Workers`.
+fn as_option(c: char) -> char {
+    if c == '_' { '-' } else { c.to_ascii_lowercase() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::similar;
+
+    #[test]
+    fn slips_and_other_spellings_are_understood() {
+        for (written, meant) in [
+            ("drain_timeout", Some("drain-timeout")),
+            ("drainTimeout", Some("drain-timeout")),
+            ("node-args", Some("node-arg")),
+            ("node_args", Some("node-arg")),
+            ("env_files", Some("env-file")),
+            ("worker", Some("workers")),
+            ("Name", Some("name")),
+            ("arg", Some("args")),
+            ("listen", None),
+            ("", None),
+        ] {
+            assert_eq!(similar(written), meant, "{written}");
+        }
+        assert_eq!(similar(&"x".repeat(1_000_000)), None);
+    }
+}
