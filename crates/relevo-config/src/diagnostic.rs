@@ -41,12 +41,17 @@ impl Diagnostics {
     }
 
     /// Adds a fault; past the limit it is only counted.
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.shown.len() < Self::MAX_SHOWN {
             self.shown.push(diagnostic);
         } else {
             self.more += 1;
         }
+    }
+
+    /// Puts those that are told into the order of their places.
+    pub fn sort(&mut self) {
+        self.shown.sort_by_key(|fault| (fault.line, fault.column));
     }
 
     /// Whether there is no fault.

@@ -4,8 +4,10 @@
 //! - [`protocol`]: the lines of the control socket;
 //! - [`Status`] and [`PsEntry`]: what `status --json` and `ps --json` print;
 //! - [`prove::Report`]: what `prove --json` prints;
+//! - [`checked`]: what `check --json` prints;
 //! - [`ExitCode`]: how every command ends.
 
+pub mod checked;
 mod exit_code;
 pub mod protocol;
 pub mod prove;

@@ -1,9 +1,10 @@
 //! Relevo keeps a server running while every process in it is replaced.
 //!
-//! `cli/` has one file for each command; `primary/` is what `run` becomes: the process that owns the
+//! `cli/` has one file for each command; `configuration/` reads what a service is to be; `primary/` is what `run` becomes: the process that owns the
 //! sockets, starts the workers and carries out what `relevo-core` decides. ARCHITECTURE.md is the map.
 
 mod cli;
+mod configuration;
 mod primary;
 mod runtime_dir;
 

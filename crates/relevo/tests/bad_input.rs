@@ -133,7 +133,6 @@ fn what_is_not_built_is_not_known() {
         "--user nobody",
         "--group nogroup",
         "--admin off",
-        "--config relevo.toml",
     ] {
         let name = option.split(' ').next().unwrap_or_default();
         check(&format!("run {option} kitchen.js"), 2, &["there is no option", name]);
@@ -150,7 +149,6 @@ fn what_is_not_built_is_not_known() {
         "logs",
         "events",
         "top",
-        "check",
         "import",
         "upgrade",
         "replay",

@@ -50,6 +50,16 @@ pub struct ConfigFile {
     pub choices: Choices,
     /// `script`, then `args`; empty where there is no script.
     pub words: Vec<String>,
+    /// Where the values of each key are, in their order.
+    places: Vec<(&'static str, Place)>,
+}
+
+/// Where something is in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    column: usize,
+    length: usize,
 }
 
 impl ConfigFile {
@@ -60,12 +70,21 @@ impl ConfigFile {
         let help = "it holds the options of one service; is this the right file?";
         let text = decode(text, MAX_BYTES, help)?;
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut reader = Reader { text, file: Self::default(), faults: Vec::new() };
+        let mut reader =
+            Reader { text, file: Self::default(), spans: Vec::new(), faults: Vec::new() };
         for error in &errors {
             reader.syntax(error);
         }
         reader.table(table.get_ref());
         reader.finish()
+    }
+
+    /// A fault of the value that `key` has here, found out elsewhere: of its value `index`, where it
+    /// has several. `None` where the file says nothing about it.
+    pub fn fault(&self, key: &str, index: usize, message: &str) -> Option<Diagnostic> {
+        let mut places = self.places.iter().filter(|(name, _)| *name == key);
+        let (_, Place { line, column, length }) = *places.nth(index)?;
+        Some(Diagnostic { line, column, length, message: message.to_owned(), help: None })
     }
 
     /// The service's name, if the file gives it one.
@@ -82,6 +101,8 @@ type Value<'t> = Spanned<DeValue<'t>>;
 struct Reader<'t> {
     text: &'t str,
     file: ConfigFile,
+    /// Where the values of each key are, as far as they could be read.
+    spans: Vec<(&'static str, Range<usize>)>,
     faults: Vec<Fault>,
 }
 
@@ -130,8 +151,12 @@ impl Reader<'_> {
             let help = "add `script`, which they are for";
             self.fault(key.span(), "`args` stand here without a `script`", Some(help));
         }
-        let script = script.and_then(|script| self.text_of(SCRIPT, script));
-        self.file.words.extend(script);
+        if let Some((value, text)) =
+            script.and_then(|value| Some((value, self.text_of(SCRIPT, value)?)))
+        {
+            self.spans.push((SCRIPT, value.span()));
+            self.file.words.push(text);
+        }
         if let Some((_, args)) = args {
             let args = self.texts_of(ARGS, args);
             self.file.words.extend(args);
@@ -152,8 +177,9 @@ impl Reader<'_> {
             }
         };
         for (text, span) in given {
-            if let Err(error) = self.file.choices.add(setting, text.map(Into::into)) {
-                self.fault(span, format!("{}: {error}", setting.name), None);
+            match self.file.choices.add(setting, text.map(Into::into)) {
+                Ok(()) => self.spans.push((setting.name, span)),
+                Err(error) => self.fault(span, format!("{}: {error}", setting.name), None),
             }
         }
     }
@@ -188,54 +214,54 @@ impl Reader<'_> {
     /// All faults in the order of their places. What follows from a line that could not be read is
     /// no fault of its own.
     fn finish(mut self) -> Result<ConfigFile, Diagnostics> {
+        let mut walk = Walk::new(self.text);
         if self.faults.is_empty() {
+            self.spans.sort_by_key(|(_, span)| span.start);
+            let placed = self.spans.into_iter().map(|(key, span)| (key, walk.place(span)));
+            self.file.places = placed.collect();
             return Ok(self.file);
         }
         self.faults.sort_by_key(|fault| (fault.span.start, !fault.is_syntax));
         let mut diagnostics = Diagnostics::default();
-        let mut place = Place { offset: 0, line: 1, line_start: 0 };
         let mut broken_line = 0;
-        for fault in self.faults {
-            place.go_to(self.text, fault.span.start);
-            if place.line == broken_line {
-                continue;
+        for Fault { span, is_syntax, message, help } in self.faults {
+            let Place { line, column, length } = walk.place(span);
+            if line != broken_line {
+                diagnostics.push(Diagnostic { line, column, length, message, help });
             }
-            if fault.is_syntax {
-                broken_line = place.line;
+            if is_syntax {
+                broken_line = line;
             }
-            let covered = self.text.get(fault.span).unwrap_or_default();
-            diagnostics.push(Diagnostic {
-                line: place.line,
-                column: place.column(self.text),
-                length: covered.lines().next().unwrap_or_default().chars().count(),
-                message: fault.message,
-                help: fault.help,
-            });
         }
         Err(diagnostics)
     }
 }
 
-/// A place that only moves forward, so that many faults are placed in one walk over the text.
-struct Place {
+/// Finds the places of many spans, each not before the last, in one walk over the text.
+struct Walk<'t> {
+    text: &'t str,
     offset: usize,
     line: usize,
     line_start: usize,
 }
 
-impl Place {
-    fn go_to(&mut self, text: &str, offset: usize) {
-        let offset = offset.min(text.len());
-        let passed = text.as_bytes().get(self.offset..offset).unwrap_or_default();
+impl<'t> Walk<'t> {
+    const fn new(text: &'t str) -> Self {
+        Self { text, offset: 0, line: 1, line_start: 0 }
+    }
+
+    fn place(&mut self, span: Range<usize>) -> Place {
+        let offset = span.start.clamp(self.offset, self.text.len().max(self.offset));
+        let passed = self.text.as_bytes().get(self.offset..offset).unwrap_or_default();
         for (index, _) in passed.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
             self.line += 1;
             self.line_start = self.offset + index + 1;
         }
-        self.offset = self.offset.max(offset);
-    }
-
-    fn column(&self, text: &str) -> usize {
-        text.get(self.line_start..self.offset).unwrap_or_default().chars().count() + 1
+        self.offset = offset;
+        let before = self.text.get(self.line_start..offset).unwrap_or_default();
+        let covered = self.text.get(span).unwrap_or_default();
+        let length = covered.lines().next().unwrap_or_default().chars().count();
+        Place { line: self.line, column: before.chars().count() + 1, length }
     }
 }
 

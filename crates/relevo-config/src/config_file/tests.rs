@@ -216,6 +216,19 @@ fn all_faults_at_once_in_their_order() {
 }
 
 #[test]
+fn faults_that_others_find_have_places() {
+    let text = "script = \"a.js\"\n\nenv-file = [\"a\", \"bc\"]\n";
+    let file = ConfigFile::parse(text.as_bytes()).unwrap();
+    let place = |key, index| {
+        file.fault(key, index, "gone").map(|fault| (fault.line, fault.column, fault.length))
+    };
+    assert_eq!(place("env-file", 1), Some((3, 18, 4)));
+    assert_eq!(place("script", 0), Some((1, 10, 6)));
+    assert_eq!(place("env-file", 2), None);
+    assert_eq!(place("cwd", 0), None);
+}
+
+#[test]
 fn what_is_no_text_of_ours_is_refused_as_a_whole() {
     let huge = ConfigFile::parse(&vec![b'#'; MAX_BYTES + 1]).unwrap_err();
     assert!(huge.shown()[0].message.contains("larger than 1 MiB"));

@@ -1,8 +1,8 @@
 //! The commands, one file each.
 
+mod check;
 mod chosen;
 mod client;
-mod entry;
 pub(crate) mod exec;
 mod prove;
 mod ps;
@@ -41,6 +41,7 @@ enum Command {
     Ps(ps::Args),
     Stop(stop::Args),
     Prove(Box<prove::Args>),
+    Check(check::Args),
     #[command(name = exec::NAME, hide = true)]
     Exec(exec::Args),
 }
@@ -61,6 +62,11 @@ impl Failure {
     /// Wrong usage or configuration.
     pub(crate) fn usage(reason: impl Into<String>) -> Self {
         Self::new(ExitCode::Usage, reason)
+    }
+
+    /// The sentence and the detail.
+    pub(crate) fn into_parts(self) -> (String, Vec<String>) {
+        (self.reason, self.detail)
     }
 
     pub(crate) fn with_detail(mut self, detail: Vec<String>) -> Self {
@@ -87,6 +93,7 @@ pub(crate) fn main() -> process::ExitCode {
         Command::Ps(args) => ps::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Prove(args) => prove::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Exec(args) => exec::run(args),
     };
     match outcome {

@@ -25,7 +25,7 @@ use super::status::{became, place};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  relevo reload\n  relevo reload web --timeout 2m")]
 pub(crate) struct Args {
-    /// The service [default: the only one that runs, else the one package.json names]
+    /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
     name: Option<ServiceName>,
 
     /// Return once the reload is accepted

@@ -1,15 +1,15 @@
 //! `relevo run`: gather what is needed, then become the primary.
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use relevo_config::{HandoverWord, Options, Span, WeightsWord, cpu, env_file};
+use relevo_config::{HandoverWord, Span, WeightsWord, cpu};
 
 use super::chosen::Chosen;
-use super::{Failure, entry, error_text, options_with_value, text};
-use crate::primary::{self, DrainWords, Launch, Primary, Service, environment};
+use super::{Failure, options_with_value, text};
+use crate::configuration::{self, Faults, Source, logical_current_directory};
+use crate::primary::{self, DrainWords, Launch, Primary, Service};
 use relevo_core::Spec;
 use relevo_node::HandoverMode;
 use relevo_sys::activation::{self, InheritedSocket};
@@ -17,7 +17,8 @@ use relevo_sys::process::own_pid;
 
 /// Run an app in the foreground, on every core; Ctrl-C drains and exits
 ///
-/// Without a script, package.json's `scripts.start` is run if it is `node …`, else its `main`.
+/// Without a script, that of relevo.toml is run; without one there, package.json's `scripts.start` if
+/// it is `node …`, else its `main`.
 /// SIGUSR2, SIGHUP or `relevo reload` replace the workers one by one; SIGTERM, Ctrl-C or
 /// `relevo stop` finish the work and exit.
 #[derive(Debug, Parser)]
@@ -30,16 +31,13 @@ pub(crate) struct Args {
     #[arg(value_name = "SCRIPT")]
     words: Vec<String>,
 
+    /// A file with the options of this service; what stands here wins [default: relevo.toml, if it is
+    /// in the current directory]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     #[command(flatten)]
     chosen: Chosen,
-}
-
-impl Args {
-    fn options(&self) -> Options {
-        let mut options = Options::default();
-        self.chosen.0.apply(&mut options);
-        options
-    }
 }
 
 /// Becomes the primary, until the service ends.
@@ -47,28 +45,21 @@ pub(crate) fn run(args: Args) -> Result<u8, Failure> {
     // Before anything else is opened: the descriptors we were started with have the numbers that
     // an app's `listen({fd})` means.
     let inherited = inherited_sockets()?;
-    let options = args.options();
-    let directory = working_directory(options.cwd.as_deref())?;
-    let entry = entry::resolve(&args.words, &directory, &options.node_args)?;
-    let name = match options.name.clone().or(entry.name) {
-        Some(name) => name,
-        None => {
-            return Err(Failure::usage(
-                "neither package.json nor the directory gives the service a name: use --name",
-            ));
-        }
-    };
-    let added = added_variables(&options)?;
+    let here = logical_current_directory()?;
+    let file = args.config.or_else(|| configuration::find(&here));
+    let source = Source::new(args.chosen.0, args.words, file.as_deref(), here);
+    let configuration = source.read(None).map_err(Faults::into_failure)?;
     let nofile = relevo_sys::process::raise_nofile_limit().map_err(|errno| {
         Failure::new(
             relevo_wire::ExitCode::Failed,
             format!("cannot read the limit of open files: {errno}"),
         )
     })?;
+    let options = &configuration.options;
     let slots =
         options.workers.slots(cpu::workers_for(cpu_quota(), relevo_sys::proc::allowed_cpus()));
     let service = Service {
-        name: name.as_str().to_owned(),
+        name: configuration.name.as_str().to_owned(),
         spec: Spec { synack_retries: synack_retries(), ..options.spec(slots) },
         backlog: u32::from(options.backlog.get()),
         drain_words: DrainWords {
@@ -86,16 +77,15 @@ pub(crate) fn run(args: Args) -> Result<u8, Failure> {
         agent: options.agent,
         inherited,
         launch: Launch {
-            node: entry.node,
-            node_args: entry.node_args,
-            script: entry.script,
-            args: entry.args,
-            directory,
-            variables: environment::shared(std::env::vars_os(), added.into_iter()),
+            node: configuration.entry.node.clone(),
+            node_args: configuration.entry.node_args.clone(),
+            script: configuration.entry.script.clone(),
+            args: configuration.entry.args.clone(),
+            directory: configuration.directory,
+            variables: configuration.variables,
             nofile,
         },
     };
-    drop(args);
     Primary::start(service).map(Primary::run).map_err(primary::StartError::into_failure)
 }
 
@@ -141,71 +131,6 @@ pub(crate) fn options_first(words: Vec<OsString>) -> Vec<OsString> {
 fn is_command(word: &str) -> bool {
     let base = word.rsplit('/').next().unwrap_or(word);
     matches!(base, "node" | "nodejs") || (!word.contains(['.', '/']) && !Path::new(word).exists())
-}
-
-/// The directory for the workers, as the user knows it: symbolic links on the way to it are resolved
-/// for each worker anew, so that a link that moved on takes effect.
-fn working_directory(asked: Option<&Path>) -> Result<PathBuf, Failure> {
-    let here = logical_current_directory()?;
-    let directory = asked.map_or_else(|| here.clone(), |asked| here.join(asked));
-    let refuse = |why: &str| {
-        let shown = directory.display();
-        Err(Failure::usage(format!("--cwd: {shown}: {why}: name a directory that is there")))
-    };
-    match std::fs::metadata(&directory) {
-        Ok(metadata) if metadata.is_dir() => Ok(directory),
-        Ok(_) => refuse("it is not a directory"),
-        Err(error) => refuse(&error_text(&error)),
-    }
-}
-
-/// `PWD` keeps the links that `getcwd(3)` has resolved, where it tells the truth.
-fn logical_current_directory() -> Result<PathBuf, Failure> {
-    use std::os::unix::fs::MetadataExt;
-    let identity =
-        |path: &Path| std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    let logical = std::env::var_os("PWD").map(PathBuf::from).filter(|pwd| pwd.is_absolute());
-    if let Some(logical) = logical
-        && identity(&logical).is_some_and(|id| Some(id) == identity(Path::new(".")))
-    {
-        return Ok(logical);
-    }
-    std::env::current_dir()
-        .map_err(|error| Failure::usage(format!("the current directory cannot be used: {error}")))
-}
-
-/// The variables of env files, then those given by `--env`.
-fn added_variables(options: &Options) -> Result<Vec<(String, String)>, Failure> {
-    let mut added = Vec::new();
-    for path in &options.env_files {
-        let label = path.display().to_string();
-        let bytes = read_env_file(path).map_err(|error| {
-            let why = error_text(&error);
-            let remedy = "name a file of KEY=value lines that is there and may be read";
-            Failure::usage(format!("--env-file: {label}: {why}: {remedy}"))
-        })?;
-        match env_file::parse(&bytes) {
-            Ok(pairs) => added.extend(pairs),
-            Err(faults) => {
-                // What such files hold are secrets, and what we write goes to logs.
-                let rendered = faults.render(&label, &env_file::masked(&bytes));
-                let detail = rendered.lines().map(str::to_owned).collect();
-                let reason =
-                    format!("--env-file: {label} has faults: correct them, values are not shown");
-                return Err(Failure::usage(reason).with_detail(detail));
-            }
-        }
-    }
-    added.extend(options.env.iter().map(|pair| (pair.key.clone(), pair.value.clone())));
-    Ok(added)
-}
-
-/// No more than is needed to have a file refused that is too large, or has no end.
-fn read_env_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let most = u64::try_from(env_file::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn inherited_sockets() -> Result<Vec<InheritedSocket>, Failure> {

@@ -26,7 +26,7 @@ use super::status::units::{counted, took};
     after_help = "Examples:\n  relevo scale 4\n  relevo scale web +2\n  relevo scale web -1 --no-wait"
 )]
 pub(crate) struct Args {
-    /// The service [default: the only one that runs, else the one package.json names]
+    /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
     // Which of the two a single word is, cannot be known before it is clear that it is the only one.
     #[arg(value_name = "NAME", allow_negative_numbers = true)]
     first: Option<String>,

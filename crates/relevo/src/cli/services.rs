@@ -22,6 +22,7 @@ use relevo_wire::ExitCode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::Failure;
+use crate::configuration::name_in;
 use crate::runtime_dir;
 
 /// The file in a service's directory that its primary listens on.
@@ -73,8 +74,9 @@ pub(crate) fn resolve(given: Option<&ServiceName>) -> Result<Service, Failure> {
     }
     let running = all();
     let names: Vec<ServiceName> = running.iter().map(|service| service.name.clone()).collect();
-    let package = package_name(Path::new("package.json"));
-    let name = choose(given, &names, package.as_ref(), &places())?;
+    let here = Path::new("");
+    let hint = name_in(here).or_else(|| package_name(&here.join("package.json")));
+    let name = choose(given, &names, hint.as_ref(), &places())?;
     let gone = || not_running(&name, &names, &places());
     running.into_iter().find(|service| service.name == name).ok_or_else(gone)
 }
@@ -146,7 +148,7 @@ fn usable_places() -> Vec<PathBuf> {
 fn choose(
     given: Option<&ServiceName>,
     running: &[ServiceName],
-    package: Option<&ServiceName>,
+    hint: Option<&ServiceName>,
     places: &[PathBuf],
 ) -> Result<ServiceName, Failure> {
     match (given, running) {
@@ -157,7 +159,7 @@ fn choose(
             Err(Failure::new(ExitCode::Unreachable, reason))
         }
         (None, [only]) => Ok(only.clone()),
-        (None, several) => match package.filter(|name| several.contains(name)) {
+        (None, several) => match hint.filter(|name| several.contains(name)) {
             Some(name) => Ok(name.clone()),
             None => Err(Failure::usage(format!(
                 "{} services run: name one of {}",

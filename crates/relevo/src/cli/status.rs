@@ -20,7 +20,7 @@ pub(super) use render::{became, place, service_state};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  relevo status\n  relevo status web --json")]
 pub(crate) struct Args {
-    /// The service [default: the only one that runs, else the one package.json names]
+    /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
     name: Option<ServiceName>,
 
     /// Print one JSON object

@@ -26,7 +26,7 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 /// `--shutdown-timeout` of `relevo run` bounds how long that takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The service [default: the only one that runs, else the one package.json names]
+    /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
     name: Option<ServiceName>,
 
     /// Exit 0 where there is nothing to stop

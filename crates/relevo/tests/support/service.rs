@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
+use super::relevo::path_with;
 use super::{PATIENCE, TempDir, eventually, nodes};
 
 /// The binary under test.
@@ -27,6 +28,8 @@ pub(crate) struct Setup {
     environment: Vec<(String, String)>,
     directory: Option<PathBuf>,
     name: String,
+    /// The command line says neither the script nor the name.
+    is_bare: bool,
 }
 
 /// A running `relevo run`. Dropping it kills it and everything it started.
@@ -54,7 +57,14 @@ impl Setup {
             environment: Vec::new(),
             directory: None,
             name: format!("test-{}-{number}", std::process::id()),
+            is_bare: false,
         }
+    }
+
+    /// A service of which `relevo.toml` in this directory says all, its `name` included.
+    pub(crate) fn of_file(name: &str, directory: impl Into<PathBuf>) -> Self {
+        let (name, directory) = (name.to_owned(), Some(directory.into()));
+        Self { name, directory, is_bare: true, ..Self::new(22, "") }
     }
 
     /// The same with any program in node's place.
@@ -113,8 +123,13 @@ impl Setup {
     pub(crate) fn command(&self, runtime: &Path) -> Command {
         let mut words = self.through.iter().map(String::as_str).chain([RELEVO]);
         let mut command = Command::new(words.next().expect("at least one"));
-        command.args(words).arg("run").arg("--name").arg(&self.name).args(&self.options);
-        command.arg("--").arg(&self.node).args(&self.flags).arg(&self.script).args(&self.args);
+        command.args(words).arg("run");
+        if self.is_bare {
+            command.args(&self.options).env("PATH", path_with(22));
+        } else {
+            command.arg("--name").arg(&self.name).args(&self.options);
+            command.arg("--").arg(&self.node).args(&self.flags).arg(&self.script).args(&self.args);
+        }
         command.env("RELEVO_RUNTIME_DIR", runtime);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.directory {

@@ -11,7 +11,7 @@ use relevo_config::{
     type_stripping_flag,
 };
 
-use super::{Failure, error_text};
+use crate::cli::{Failure, error_text};
 
 /// The largest package.json that is read, in bytes.
 const MAX_PACKAGE: u64 = 1024 * 1024;

@@ -1,0 +1,159 @@
+//! What a service is to be, from everything that says so: the command line, `relevo.toml`, env files,
+//! `package.json`, the environment. Read at the start, and again at each reload.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `file.rs` | finding and reading a `relevo.toml` |
+//! | `variables.rs` | what env files and options add to the environment |
+//! | `directory.rs` | where workers are started |
+//! | `entry.rs` | which program to run, with which node |
+//! | `faults.rs` | everything that is wrong, as a command's end |
+
+mod directory;
+mod entry;
+mod faults;
+mod file;
+mod variables;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use relevo_config::{Choices, Options, ServiceName, config_file};
+
+use crate::cli::Failure;
+pub(crate) use directory::logical_current_directory;
+pub(crate) use entry::Entry;
+pub(crate) use faults::{Fault, Faults};
+pub(crate) use file::find;
+use file::{Found, read};
+use variables::EnvFile;
+
+/// Where a configuration is read from, as often as is wanted.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The command line's options, which win over the file's.
+    choices: Choices,
+    /// The command line's script, or command, and arguments.
+    words: Vec<String>,
+    /// The `relevo.toml`, if the service has one.
+    file: Option<PathBuf>,
+    /// Where the command line was typed.
+    here: PathBuf,
+}
+
+/// A configuration as it was read at one moment.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) options: Options,
+    /// The script, or command, and arguments; empty where package.json says what to run.
+    pub(crate) words: Vec<String>,
+    pub(crate) name: ServiceName,
+    /// Where workers are started.
+    pub(crate) directory: PathBuf,
+    pub(crate) entry: Rc<Entry>,
+    /// The variables that all workers share, by name.
+    pub(crate) variables: Vec<(OsString, OsString)>,
+    env_files: Vec<EnvFile>,
+}
+
+impl Source {
+    pub(crate) fn new(
+        choices: Choices,
+        words: Vec<String>,
+        file: Option<&Path>,
+        here: PathBuf,
+    ) -> Self {
+        // The link that `here` may be is followed each time, which the process itself does not do.
+        let file = file.map(|file| here.join(file));
+        Self { choices, words, file, here }
+    }
+
+    /// Reads everything. Where the service runs already, `running` is what it runs with: what cannot
+    /// be read twice is taken from there, and so is the program, if what names it is unchanged.
+    pub(crate) fn read(
+        &self,
+        running: Option<&Configuration>,
+    ) -> Result<Configuration, Box<Faults>> {
+        let found = self.file.as_deref().map(|path| read(path, &self.here)).transpose()?;
+        let Merged { options, of_file, words, base } = self.merge(found.as_ref());
+        let mut faults = Faults::new(found.as_ref());
+        let directory = directory::working_directory(&base, &self.here, &options);
+        let directory =
+            faults.keep(directory.map_err(|fault| fault.at(of_file.cwd == options.cwd)));
+        let mut env_files = Vec::new();
+        let before = running.map(|running| running.env_files.as_slice());
+        for (index, path) in options.env_files.iter().enumerate() {
+            let file = variables::read(path, before);
+            let is_of_file = index < of_file.env_files.len();
+            let file = file.map_err(|fault| fault.with_index(index).at(is_of_file));
+            env_files.extend(faults.keep(file));
+        }
+        // Without a directory there is nowhere to look for the program.
+        let Some(directory) = directory else { return Err(faults.into()) };
+        let entry = Self::entry(&words, &directory, &options, running);
+        let entry = faults.keep(entry.map_err(|fault| fault.at(self.words.is_empty())));
+        let Some(entry) = entry.filter(|_| faults.is_empty()) else { return Err(faults.into()) };
+        let Some(name) = options.name.clone().or_else(|| entry.name.clone()) else {
+            let why = "neither package.json nor the directory gives the service a name: use --name";
+            return Err(Faults::alone(Failure::usage(why)).into());
+        };
+        let variables = variables::shared(&env_files, &options.env);
+        Ok(Configuration { options, words, name, directory, entry, variables, env_files })
+    }
+
+    /// The file's choices with those of the command line on top.
+    fn merge(&self, found: Option<&Found>) -> Merged {
+        let mut options = Options::default();
+        let mut base = self.here.clone();
+        let mut words = self.words.clone();
+        if let Some(found) = found {
+            base = found.directory().to_owned();
+            let mut choices = found.file.choices.clone();
+            choices.rebase(&base);
+            choices.apply(&mut options);
+            if words.is_empty() {
+                words.clone_from(&found.file.words);
+            }
+        }
+        let of_file = options.clone();
+        self.choices.apply(&mut options);
+        Merged { options, of_file, words, base }
+    }
+
+    /// The program. Asking node again would not change it where the words are the same.
+    fn entry(
+        words: &[String],
+        directory: &Path,
+        options: &Options,
+        running: Option<&Configuration>,
+    ) -> Result<Rc<Entry>, Fault> {
+        let is_same = |running: &&Configuration| {
+            running.words == words
+                && running.directory == directory
+                && running.options.node_args == options.node_args
+        };
+        match running.filter(is_same) {
+            Some(running) => Ok(Rc::clone(&running.entry)),
+            None => entry::resolve(words, directory, &options.node_args)
+                .map(Rc::new)
+                .map_err(Fault::of_program),
+        }
+    }
+}
+
+/// What the file and the command line say together.
+struct Merged {
+    options: Options,
+    /// What the file says alone.
+    of_file: Options,
+    words: Vec<String>,
+    /// Where workers are started unless an option says otherwise.
+    base: PathBuf,
+}
+
+/// The name that the file in this directory gives its service. A file that cannot be used is as good
+/// as none: here it is only a hint.
+pub(crate) fn name_in(directory: &Path) -> Option<ServiceName> {
+    read(&directory.join(config_file::FILE_NAME), directory).ok()?.file.name()
+}
