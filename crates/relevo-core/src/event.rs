@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ListenerId, Member, Moved, QueryId, RequestId, Scale, Wish, WorkerId};
+use crate::{ListenerId, Member, Moved, QueryId, RequestId, Scale, Spec, Wish, WorkerId};
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,12 @@ pub enum Event {
     /// `EmptyQueues` is done: what waited in the sockets' queues has been dealt.
     QueuesEmptied,
 
+    /// Other wishes were read. What a rollout can change of them counts from the next one on, and is
+    /// taken back if that fails.
+    Configured {
+        /// All wishes; the times among them are taken.
+        spec: Box<Spec>,
+    },
     /// Somebody wants every worker replaced.
     ReloadRequested {
         /// Who is owed a reply, if anybody (a signal is owed none).

@@ -6,6 +6,7 @@
 //! whether a rollout is wanted, and whether to stop.
 
 mod check;
+mod configuration;
 mod lifecycle;
 mod listeners;
 mod outage;
@@ -68,6 +69,8 @@ const MAX_LEAVING_PER_SLOT: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     spec: Spec,
+    /// Wishes that count otherwise before and after a rollout.
+    other_specs: configuration::OtherSpecs,
     now: Time,
     random: Random,
     /// How many slots there are to be.
@@ -123,6 +126,7 @@ impl Supervisor {
         let slots = (0..wanted).map(|_| SlotState::new(first)).collect();
         Self {
             spec,
+            other_specs: configuration::OtherSpecs::default(),
             now,
             random: Random::new(seed),
             wanted,

@@ -51,6 +51,7 @@ impl Supervisor {
                 self.sockets_inspected(worker, unprotected);
             }
             Event::QueuesEmptied => self.queues_emptied(),
+            Event::Configured { spec } => self.configured(*spec),
             Event::ReloadRequested { request } => self.reload_requested(request),
             Event::ScaleRequested { scale, wait, request } => {
                 self.scale_requested(scale, wait, request);

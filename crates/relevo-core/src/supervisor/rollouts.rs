@@ -37,6 +37,7 @@ impl Supervisor {
         let generation = Generation(self.next_generation);
         self.next_generation += 1;
         self.bind_failures_told.clear();
+        self.adopt_configuration();
         self.rollout = Some(Rollout {
             generation,
             started_at: self.now,
@@ -125,6 +126,7 @@ impl Supervisor {
     pub(super) fn end_rollout(&mut self, outcome: Outcome) {
         let Some(rollout) = self.rollout.take() else { return };
         let succeeded = outcome == Outcome::Succeeded;
+        self.settle_configuration(succeeded);
         let has_new = matches!(rollout.phase, Phase::Draining { .. });
         let replaced = rollout.slot.0 + u32::from(has_new);
         let report = RolloutReport {

@@ -184,6 +184,7 @@ impl Rules {
                 self.pending.remove(request);
             }
             Event::Tick
+            | Event::Configured { .. }
             | Event::Spawned { .. }
             | Event::AgentArrived { .. }
             | Event::WorkLeft { .. }

@@ -1,5 +1,6 @@
 //! Every transition, one by one. `tests/simulation.rs` throws them together.
 
+mod configuration;
 mod crash;
 mod drain;
 mod first_start;
