@@ -1,13 +1,14 @@
 //! Text in, validated values or diagnostics out.
 //!
 //! Nothing here reads a file, the environment or a clock: the shell reads, this crate judges. So
-//! every refusal a user can meet is a unit test. Four groups:
+//! every refusal a user can meet is a unit test. Five groups:
 //!
 //! - the values of options ([`ServiceName`], [`Workers`], [`Span`], …), each a `FromStr` whose
 //!   error names the value, the reason and the remedy, gathered in [`Options`]; [`Setting`] is the table of all of
 //!   them;
 //! - files' texts: [`config_file`], [`env_file`], [`Package`], [`cpu`];
 //! - the values of `prove`'s options: [`prove`];
+//! - what a reload would change: [`difference()`];
 //! - what to run: [`program()`], [`Script`], [`type_stripping`].
 
 mod backlog;
@@ -16,6 +17,7 @@ mod choices;
 pub mod config_file;
 pub mod cpu;
 mod diagnostic;
+mod difference;
 pub mod env_file;
 mod env_pair;
 mod handover_word;
@@ -28,6 +30,7 @@ pub mod prove;
 mod refusal;
 mod scale_to;
 mod script;
+mod secret;
 mod service_name;
 mod setting;
 mod shell_words;
@@ -44,6 +47,7 @@ pub use balance_word::BalanceWord;
 pub use choices::Choices;
 pub use config_file::ConfigFile;
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use difference::{Change, ChangeKind, Configured, difference};
 pub use env_pair::EnvPair;
 pub use handover_word::HandoverWord;
 pub use invalid_value::InvalidValue;

@@ -5,9 +5,11 @@
 //! - [`Status`] and [`PsEntry`]: what `status --json` and `ps --json` print;
 //! - [`prove::Report`]: what `prove --json` prints;
 //! - [`checked`]: what `check --json` prints;
+//! - [`difference`]: what `reload --dry-run --json` prints;
 //! - [`ExitCode`]: how every command ends.
 
 pub mod checked;
+pub mod difference;
 mod exit_code;
 pub mod protocol;
 pub mod prove;

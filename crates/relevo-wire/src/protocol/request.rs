@@ -16,6 +16,8 @@ pub enum Verb {
         /// Whether the answer waits until the rollout is over; else it comes once it is accepted.
         wait: bool,
     },
+    /// Tell what a reload would change; answered by the [`crate::difference::Difference`].
+    DryRun,
     /// Change the number of workers; answered by the [`crate::status::Scaling`].
     Scale {
         /// How many there are to be.
@@ -61,7 +63,7 @@ impl Verb {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Status => "status",
-            Self::Reload { .. } => "reload",
+            Self::Reload { .. } | Self::DryRun => "reload",
             Self::Scale { .. } => "scale",
             Self::Stop => "stop",
         }
@@ -73,8 +75,10 @@ impl Verb {
         let (verb, args) = match word.as_str() {
             "status" => (Self::Status, args(&[])?),
             "reload" => {
-                let mut args = args(&["wait"])?;
-                (Self::Reload { wait: args.bool_or("wait", true)? }, args)
+                let mut args = args(&["wait", "dry_run"])?;
+                let wait = args.bool_or("wait", true)?;
+                let is_dry = args.bool_or("dry_run", false)?;
+                (if is_dry { Self::DryRun } else { Self::Reload { wait } }, args)
             }
             "scale" => {
                 let mut args = args(&["to", "by", "wait"])?;
@@ -140,6 +144,7 @@ impl Serialize for Args {
         let mut args = serializer.serialize_map(None)?;
         match self.0 {
             Verb::Status | Verb::Stop => {}
+            Verb::DryRun => args.serialize_entry("dry_run", &true)?,
             Verb::Reload { wait } => args.serialize_entry("wait", &wait)?,
             Verb::Scale { to, wait } => {
                 match to {
@@ -190,6 +195,7 @@ mod tests {
             (Verb::Status, r#"{"id":7,"do":"status","args":{}}"#),
             (Verb::Reload { wait: true }, r#"{"id":7,"do":"reload","args":{"wait":true}}"#),
             (Verb::Reload { wait: false }, r#"{"id":7,"do":"reload","args":{"wait":false}}"#),
+            (Verb::DryRun, r#"{"id":7,"do":"reload","args":{"dry_run":true}}"#),
             (
                 Verb::Scale { to: Count::To(4), wait: true },
                 r#"{"id":7,"do":"scale","args":{"to":4,"wait":true}}"#,
@@ -227,7 +233,7 @@ mod tests {
         check(
             r#"{"id":1,"do":"reload","args":{"now":true}}"#,
             Some(1),
-            "`args` of `reload` has the unknown field `now`; known: `wait`",
+            "`args` of `reload` has the unknown field `now`; known: `wait`, `dry_run`",
         );
         check(
             r#"{"id":1,"do":"stop","args":{"now":true}}"#,

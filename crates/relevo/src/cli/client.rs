@@ -17,6 +17,7 @@ use relevo_config::ServiceName;
 use relevo_sys::peer::peer_credentials;
 use relevo_sys::signals::{Signals, is_ignored};
 use relevo_sys::{Errno, Signal};
+use relevo_wire::difference::Difference;
 use relevo_wire::protocol::{
     self, BadReply, Body, Hello, HelloReply, LineReader, LineTooLong, Progress, Reply, Request,
     Verb,
@@ -239,6 +240,11 @@ impl Answer {
 
     /// The answer to [`Verb::Scale`].
     pub(crate) fn scaling(&self) -> Result<Scaling, ClientError> {
+        serde_json::from_value(self.value.clone()).map_err(ClientError::NotUnderstood)
+    }
+
+    /// The answer to [`Verb::DryRun`].
+    pub(crate) fn difference(&self) -> Result<Difference, ClientError> {
         serde_json::from_value(self.value.clone()).map_err(ClientError::NotUnderstood)
     }
 

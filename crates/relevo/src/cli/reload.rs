@@ -1,5 +1,7 @@
 //! `relevo reload`: ask for a rollout and wait for its end.
 
+mod dry_run;
+
 use std::io::{self, IsTerminal};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
@@ -19,14 +21,21 @@ use super::status::{became, place};
 
 /// Replace every worker by one with the code as it is now, one slot after the other
 ///
-/// A new worker must listen before the old one finishes its work and goes. If one does not, the
+/// relevo.toml and env files are read again: new workers get what is written there now, and what is
+/// not there any more they do not get. A new worker must listen before the old one finishes its work and goes. If one does not, the
 /// rollout ends there and the old workers keep serving: exit 1, with the reason and the worker's
 /// last words.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  relevo reload\n  relevo reload web --timeout 2m")]
+#[command(
+    after_help = "Examples:\n  relevo reload\n  relevo reload web --timeout 2m\n  relevo reload --dry-run"
+)]
 pub(crate) struct Args {
     /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
     name: Option<ServiceName>,
+
+    /// Tell what of the configuration would change, and change nothing
+    #[arg(long, conflicts_with_all = ["no_wait", "timeout"])]
+    dry_run: bool,
 
     /// Return once the reload is accepted
     #[arg(long)]
@@ -36,14 +45,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", conflicts_with = "no_wait")]
     timeout: Option<Span>,
 
-    /// Print the rollout as one JSON object
+    /// Print the rollout, or with --dry-run the differences, as one JSON object
     #[arg(long)]
     json: bool,
 }
 
 /// Asks for a rollout.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let outcome = if args.no_wait { ask(args) } else { ask_and_wait(args) };
+    let outcome = if args.dry_run {
+        dry_run::run(args.name.as_ref(), args.json)
+    } else if args.no_wait {
+        ask(args)
+    } else {
+        ask_and_wait(args)
+    };
     finish(args.json, outcome)
 }
 

@@ -4,14 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use relevo_config::{HandoverWord, Span, WeightsWord, cpu};
+use relevo_config::cpu;
 
 use super::chosen::Chosen;
 use super::{Failure, options_with_value, text};
 use crate::configuration::{self, Faults, Source, logical_current_directory};
-use crate::primary::{self, DrainWords, Launch, Primary, Service};
+use crate::primary::{self, Machine, Primary, Reading, Service};
 use relevo_core::Spec;
-use relevo_node::HandoverMode;
 use relevo_sys::activation::{self, InheritedSocket};
 use relevo_sys::process::own_pid;
 
@@ -55,37 +54,9 @@ pub(crate) fn run(args: Args) -> Result<u8, Failure> {
             format!("cannot read the limit of open files: {errno}"),
         )
     })?;
-    let options = &configuration.options;
-    let slots =
-        options.workers.slots(cpu::workers_for(cpu_quota(), relevo_sys::proc::allowed_cpus()));
-    let service = Service {
-        name: configuration.name.as_str().to_owned(),
-        spec: Spec { synack_retries: synack_retries(), ..options.spec(slots) },
-        backlog: u32::from(options.backlog.get()),
-        drain_words: DrainWords {
-            linger_ms: milliseconds(options.linger),
-            spread_ms: milliseconds(options.drain_spread),
-            handover: match options.handover {
-                HandoverWord::Auto => HandoverMode::Auto,
-                HandoverWord::All => HandoverMode::All,
-                HandoverWord::Off => HandoverMode::Off,
-            },
-        },
-        weights_by_load: options.weights == WeightsWord::Load,
-        stop_signal: relevo_sys::Signal::from_named_raw(options.stop_signal.number())
-            .unwrap_or(relevo_sys::Signal::TERM),
-        agent: options.agent,
-        inherited,
-        launch: Launch {
-            node: configuration.entry.node.clone(),
-            node_args: configuration.entry.node_args.clone(),
-            script: configuration.entry.script.clone(),
-            args: configuration.entry.args.clone(),
-            directory: configuration.directory,
-            variables: configuration.variables,
-            nofile,
-        },
-    };
+    let slots = cpu::workers_for(cpu_quota(), relevo_sys::proc::allowed_cpus());
+    let machine = Machine { auto_slots: slots, synack_retries: synack_retries(), nofile };
+    let service = Service { inherited, reading: Reading::new(source, configuration, machine) };
     Primary::start(service).map(Primary::run).map_err(primary::StartError::into_failure)
 }
 
@@ -155,10 +126,6 @@ fn cpu_quota() -> Option<f64> {
         cpu::QuotaFiles::V1 { quota, period } => cpu::v1_quota(&read(&quota)?, &read(&period)?),
     });
     cpu::smallest(quotas)
-}
-
-fn milliseconds(span: Span) -> u64 {
-    u64::try_from(span.duration().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How often the kernel repeats a SYN-ACK: tcp(7).

@@ -23,6 +23,7 @@ use relevo_wire::protocol::{
     self, Count, Failure, Hello, HelloReply, LineReader, Nothing, Reply, Request, Verb,
 };
 use relevo_wire::status::Phase;
+use serde::Serialize;
 
 use super::token::Token;
 use super::{log, status};
@@ -78,6 +79,10 @@ struct Waiting {
 pub(crate) enum Wish {
     /// To be told how the service is.
     Status { client: u32, id: u64 },
+    /// That every worker be replaced, if the configuration is right.
+    Reload { client: u32, id: u64, wait: bool },
+    /// To be told what that would change.
+    DryRun { client: u32, id: u64 },
     /// An event for the core.
     Event(Event),
 }
@@ -196,11 +201,6 @@ impl Control {
         if state.flush(client, &self.poller) { Vec::new() } else { self.drop_client(client) }
     }
 
-    /// Answers a request for the status.
-    pub(crate) fn send_status(&mut self, client: u32, id: u64, status: relevo_wire::Status) {
-        self.send(client, &Reply::ok(id, status).to_line());
-    }
-
     pub(crate) fn progress(&mut self, request: RequestId, progress: Progress) {
         let Some(waiting) = self.requests.get(&request).copied() else { return };
         let (phase, worker) = match progress.step {
@@ -296,14 +296,8 @@ impl Control {
     fn wish(&mut self, client: u32, id: u64, verb: Verb) -> Wish {
         match verb {
             Verb::Status => Wish::Status { client, id },
-            Verb::Reload { wait: false } => {
-                self.send(client, &Reply::ok(id, Nothing {}).to_line());
-                Wish::Event(Event::ReloadRequested { request: None })
-            }
-            Verb::Reload { wait: true } => {
-                let request = Some(self.remember(client, id, verb));
-                Wish::Event(Event::ReloadRequested { request })
-            }
+            Verb::Reload { wait } => Wish::Reload { client, id, wait },
+            Verb::DryRun => Wish::DryRun { client, id },
             // Who does not wait is told, too, if it cannot be.
             Verb::Scale { to, wait } => {
                 let request = Some(self.remember(client, id, verb));
@@ -318,6 +312,25 @@ impl Control {
                 Wish::Event(Event::StopRequested { request })
             }
         }
+    }
+
+    /// A reload that nothing stands against. Who does not wait has its answer now.
+    pub(crate) fn accept_reload(&mut self, client: u32, id: u64, wait: bool) -> Event {
+        if wait {
+            let request = Some(self.remember(client, id, Verb::Reload { wait }));
+            return Event::ReloadRequested { request };
+        }
+        self.send(client, &Reply::ok(id, Nothing {}).to_line());
+        Event::ReloadRequested { request: None }
+    }
+
+    /// Answers a request at once.
+    pub(crate) fn answer<T: Serialize>(&mut self, client: u32, id: u64, with: Result<T, Failure>) {
+        let line = match with {
+            Ok(value) => Reply::ok(id, value).to_line(),
+            Err(failure) => failure.to_line(Some(id)),
+        };
+        self.send(client, &line);
     }
 
     fn remember(&mut self, client: u32, id: u64, verb: Verb) -> RequestId {

@@ -9,6 +9,7 @@
 //! | `hub/` | listening sockets, channels, dealt connections: a thread of its own |
 //! | `processes.rs` | starting, signalling and reaping workers |
 //! | `output/` | what workers write, on its way out |
+//! | `reading.rs`, `reload.rs` | configurations, and which of them counts |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
 //! | `signals.rs`, `notify.rs` | signals in, the service manager's socket out |
 //! | `log.rs` | the words for what the core tells |
@@ -25,6 +26,8 @@ mod notify;
 mod output;
 mod perform;
 mod processes;
+mod reading;
+mod reload;
 mod signals;
 mod start;
 mod status;
@@ -39,7 +42,7 @@ use relevo_core::{Balance, Event, Generation, Slot, SpawnStage, Supervisor, Time
 use relevo_sys::lock::LockGuard;
 use relevo_sys::poll::{Interest, Poller, Ready};
 use relevo_sys::process::reap_strangers;
-use relevo_sys::{Errno, Pid, Signal};
+use relevo_sys::{Errno, Pid};
 
 use agent_file::AgentFile;
 use clock::Clock;
@@ -48,8 +51,8 @@ pub(crate) use hub::DrainWords;
 use hub::{HubHandle, Told};
 use notify::Notifier;
 use output::{Output, Stream};
-pub(crate) use processes::Launch;
 use processes::{Launched, Processes};
+pub(crate) use reading::{Machine, Reading};
 use signals::SignalSource;
 pub(crate) use start::{Service, StartError};
 use token::Token;
@@ -60,9 +63,8 @@ const RELEASES_KEPT: usize = 16;
 /// The process that owns the sockets and keeps the workers.
 pub(crate) struct Primary {
     name: String,
+    reading: Reading,
     balance: Balance,
-    stop_signal: Signal,
-    launch: Launch,
     agent: Option<AgentFile>,
     poller: Rc<Poller>,
     clock: Clock,
@@ -177,6 +179,7 @@ impl Primary {
     fn on_signals(&mut self) {
         for wish in self.signals.read() {
             match wish {
+                signals::Wish::Reload => self.reload_by_signal(),
                 signals::Wish::Event(event) => self.events.push_back(event),
                 signals::Wish::Say(text) => self.output.say(text),
                 signals::Wish::ReapStrangers => {
@@ -194,7 +197,12 @@ impl Primary {
                     self.events.push_back(Event::Tick);
                     self.settle();
                     let status = self.status();
-                    self.control.send_status(client, id, status);
+                    self.control.answer(client, id, Ok(status));
+                }
+                Wish::Reload { client, id, wait } => self.reload_for(client, id, wait),
+                Wish::DryRun { client, id } => {
+                    let difference = self.reading.difference();
+                    self.control.answer(client, id, difference);
                 }
                 Wish::Event(event) => self.events.push_back(event),
             }
@@ -235,7 +243,8 @@ impl Primary {
         self.return_control_socket();
         self.processes.note_oom_kills();
         let agent = self.agent.as_ref();
-        let started = self.processes.start(&self.launch, agent, worker, slot, generation)?;
+        let launch = self.reading.launch(generation);
+        let started = self.processes.start(&launch, agent, worker, slot, generation)?;
         self.releases.insert(generation, started.release);
         while self.releases.len() > RELEASES_KEPT {
             self.releases.pop_first();

@@ -8,7 +8,9 @@ impl Primary {
     pub(super) fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn { worker, slot, generation } => self.spawn(worker, slot, generation),
-            Action::SignalStop { worker } => self.processes.signal_stop(worker, self.stop_signal),
+            Action::SignalStop { worker } => {
+                self.processes.signal_stop(worker, self.reading.stop_signal());
+            }
             Action::Kill { worker } => self.processes.kill_group(worker),
             Action::OpenMember { member, wish } => self.hub.open_member(member, wish),
             Action::CloseMember { member } => self.hub.close_member(member),
@@ -38,6 +40,7 @@ impl Primary {
             }
             Action::Notify(notify) => self.notify(notify),
             Action::Tell(notice) => {
+                self.follow_rollout(&notice);
                 let line = log::line(&notice, |worker| self.processes.pid_for_log(worker));
                 self.output.say(&line);
             }

@@ -1,12 +1,13 @@
 //! The workers' processes: starting, signalling, watching and reaping them.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use relevo_core::{Exit, ExitHow, Generation, Slot, SpawnStage, WorkerId};
 use relevo_sys::launch::{Report, read_report, send_channel};
@@ -17,17 +18,13 @@ use relevo_sys::{Errno, Pid, Signal, scm, socket};
 use super::agent_file::AgentFile;
 use super::{environment, inspect_port};
 use crate::cli::exec;
+use crate::configuration::Configuration;
 
-/// How every worker is started. Paths are kept as the user gave them and resolved at every start, so
-/// that a link that moved on takes effect.
-#[derive(Debug)]
+/// How a generation's workers are started. Paths are kept as the user gave them and resolved at every
+/// start, so that a link that moved on takes effect.
+#[derive(Clone, Debug)]
 pub(crate) struct Launch {
-    pub(crate) node: PathBuf,
-    pub(crate) node_args: Vec<String>,
-    pub(crate) script: PathBuf,
-    pub(crate) args: Vec<String>,
-    pub(crate) directory: PathBuf,
-    pub(crate) variables: Vec<(OsString, OsString)>,
+    pub(crate) configuration: Rc<Configuration>,
     /// The limit of open files that the primary was started with.
     pub(crate) nofile: NofileLimit,
 }
@@ -80,25 +77,26 @@ impl Processes {
     ) -> io::Result<Started> {
         let (channel, their_channel) = scm::channel_pair()?;
         let (status, their_status) = scm::channel_pair()?;
-        let release = release_of(&launch.script);
+        let Configuration { entry, directory, variables, .. } = &*launch.configuration;
+        let release = release_of(&entry.script);
         let inspect = inspect_flag(launch, worker);
         let mut command = Command::new("/proc/self/exe");
         command
             .arg(exec::NAME)
             .arg("--directory")
-            .arg(&launch.directory)
+            .arg(directory)
             .arg("--nofile")
             .arg(format!("{}:{}", launch.nofile.soft, launch.nofile.hard))
             .arg("--")
-            .arg(&launch.node)
-            .args(&launch.node_args)
+            .arg(&entry.node)
+            .args(&entry.node_args)
             .args(inspect.as_deref());
         if let Some(agent) = agent {
             command.arg("--require").arg(agent.ensure()?);
         }
-        command.arg(&launch.script).args(&launch.args);
-        command.env_clear().envs(launch.variables.iter().map(|(name, value)| (name, value)));
-        command.env("PWD", &launch.directory);
+        command.arg(&entry.script).args(&entry.args);
+        command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
+        command.env("PWD", directory);
         command.envs(environment::of_worker(worker, slot, generation, &release));
         command.stdin(their_status).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
@@ -228,9 +226,10 @@ fn release_of(script: &Path) -> PathBuf {
 }
 
 fn inspect_flag(launch: &Launch, worker: WorkerId) -> Option<String> {
-    let options = launch.variables.iter().find(|(name, _)| name == OsStr::new("NODE_OPTIONS"));
+    let Configuration { entry, variables, .. } = &*launch.configuration;
+    let options = variables.iter().find(|(name, _)| name == OsStr::new("NODE_OPTIONS"));
     let options = options.and_then(|(_, value)| value.to_str());
-    inspect_port::flag(launch.node_args.iter().map(String::as_str), options, worker.0)
+    inspect_port::flag(entry.node_args.iter().map(String::as_str), options, worker.0)
 }
 
 fn number(pid: Pid) -> Option<u32> {

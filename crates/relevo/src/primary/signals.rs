@@ -27,6 +27,7 @@ pub(crate) struct SignalSource {
 
 /// What a signal asks for.
 pub(crate) enum Wish {
+    Reload,
     Event(Event),
     Say(&'static str),
     /// A child has ended; if it is no worker, it is an orphan that became ours.
@@ -58,13 +59,12 @@ impl SignalSource {
     }
 
     fn wish(&self, signal: Signal) -> Wish {
-        let reload = Wish::Event(Event::ReloadRequested { request: None });
         let stop = Wish::Event(Event::StopRequested { request: None });
         if signal == Signal::USR2 {
-            reload
+            Wish::Reload
         } else if signal == Signal::HUP {
             // The terminal is gone, or somebody wants the configuration read again.
-            if self.has_terminal { stop } else { reload }
+            if self.has_terminal { stop } else { Wish::Reload }
         } else if signal == Signal::TERM || signal == Signal::INT {
             stop
         } else if signal == Signal::QUIT {

@@ -6,13 +6,14 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use relevo_core::{Dealer, Spec, Supervisor};
+use relevo_config::WeightsWord;
+use relevo_core::{Dealer, Supervisor};
+use relevo_sys::Errno;
 use relevo_sys::activation::InheritedSocket;
 use relevo_sys::launch::close_on_exec_from;
 use relevo_sys::lock::{LockError, LockGuard, take_lock};
 use relevo_sys::poll::{Interest, Poller};
 use relevo_sys::process::{become_subreaper, effective_uid};
-use relevo_sys::{Errno, Signal};
 use relevo_wire::ExitCode;
 
 use super::agent_file::AgentFile;
@@ -24,22 +25,14 @@ use super::output::Output;
 use super::processes::Processes;
 use super::signals::SignalSource;
 use super::token::Token;
-use super::{Launch, Primary};
+use super::{Primary, Reading};
 use crate::cli::{Failure, error_text};
 use crate::runtime_dir::{self, RuntimeDirError};
 
 /// Everything that is known of a service before it runs.
 pub(crate) struct Service {
-    pub(crate) name: String,
-    pub(crate) spec: Spec,
-    pub(crate) backlog: u32,
-    pub(crate) drain_words: DrainWords,
-    /// Whether slots that are busier get fewer new connections.
-    pub(crate) weights_by_load: bool,
-    pub(crate) stop_signal: Signal,
-    pub(crate) agent: bool,
     pub(crate) inherited: Vec<InheritedSocket>,
-    pub(crate) launch: Launch,
+    pub(crate) reading: Reading,
 }
 
 /// Why a service could not even be begun.
@@ -93,7 +86,10 @@ impl Primary {
         let signals = SignalSource::take().map_err(system("cannot take signals"))?;
         // What we were started with (a shell's, a job server's) must not reach the workers.
         close_on_exec_from(3).map_err(system("cannot mark descriptors close-on-exec"))?;
-        let lock = lock(&service.name)?;
+        let Service { inherited, reading } = service;
+        let options = &reading.current().options;
+        let name = reading.current().name.to_string();
+        let lock = lock(&name)?;
         become_subreaper().map_err(system("cannot become the reaper of orphans"))?;
         let poller = Rc::new(Poller::new().map_err(system("cannot make an epoll instance"))?);
         poller
@@ -102,28 +98,27 @@ impl Primary {
         let output = Output::new()
             .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
         let clock = Clock::start();
-        let balance = service.spec.balance;
-        let dealer = Dealer::new(balance, service.weights_by_load);
-        let inherited = service.inherited.into_iter().filter_map(Inherited::examine).collect();
-        let (backlog, drain_words) = (service.backlog, service.drain_words);
-        let settings = HubSettings { backlog, inherited, drain_words };
+        let balance = options.balance.balance();
+        let dealer = Dealer::new(balance, options.weights == WeightsWord::Load);
+        let settings = HubSettings {
+            backlog: u32::from(options.backlog.get()),
+            inherited: inherited.into_iter().filter_map(Inherited::examine).collect(),
+            drain_words: DrainWords::of(options),
+        };
         let hub = HubHandle::start(clock, dealer, settings)
             .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
         poller
             .add(hub.reported(), Token::Hub.pack(), Interest::READ)
             .map_err(system("cannot wait for the hub"))?;
-        let control = Control::new(Rc::clone(&poller), service.name.clone());
+        let control = Control::new(Rc::clone(&poller), name.clone());
         let notify_socket = std::env::var("NOTIFY_SOCKET").ok();
-        let balance = service.spec.balance;
-        let wants_agent = service.agent;
+        let wants_agent = options.agent;
         let mut primary = Self {
             balance,
-            stop_signal: service.stop_signal,
-            launch: service.launch,
             agent: None,
             poller,
             clock,
-            supervisor: Supervisor::new(service.spec, clock.now(), seed()),
+            supervisor: Supervisor::new(reading.spec(reading.current()), clock.now(), seed()),
             hub,
             processes: Processes::default(),
             output,
@@ -133,7 +128,8 @@ impl Primary {
             events: VecDeque::new(),
             releases: BTreeMap::new(),
             exit: None,
-            name: service.name,
+            name,
+            reading,
             lock,
         };
         primary.settle_in(wants_agent)?;

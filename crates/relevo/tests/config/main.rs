@@ -4,6 +4,8 @@
 mod support;
 
 mod check;
+mod dry_run;
+mod reload;
 mod start;
 
 use std::path::PathBuf;

@@ -159,6 +159,11 @@ impl HubHandle {
         self.order(Order::AllowLeave { worker });
     }
 
+    /// How workers are to drain from now on.
+    pub(crate) fn set_drain_words(&self, words: DrainWords) {
+        self.order(Order::DrainWords(words));
+    }
+
     /// How things are with the sockets now.
     pub(crate) fn look(&self) -> Sight {
         let (answer, sight) = sync_channel(1);

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 
+use relevo_config::{HandoverWord, Options, Span};
 use relevo_core::{ConnectionId, DealerEvent, ListenerId, NotMovable, Time, WorkerId};
 use relevo_node::{Arrival, Handover, HandoverMode, Key, Offer, ToAgent};
 use relevo_sys::socket::{
@@ -26,6 +27,22 @@ pub(crate) struct DrainWords {
     pub(crate) linger_ms: u64,
     pub(crate) spread_ms: u64,
     pub(crate) handover: HandoverMode,
+}
+
+impl DrainWords {
+    pub(crate) fn of(options: &Options) -> Self {
+        let milliseconds =
+            |span: Span| u64::try_from(span.duration().as_millis()).unwrap_or(u64::MAX);
+        Self {
+            linger_ms: milliseconds(options.linger),
+            spread_ms: milliseconds(options.drain_spread),
+            handover: match options.handover {
+                HandoverWord::Auto => HandoverMode::Auto,
+                HandoverWord::All => HandoverMode::All,
+                HandoverWord::Off => HandoverMode::Off,
+            },
+        }
+    }
 }
 
 /// What is known of a connection that was handed over, until somebody has it.

@@ -13,6 +13,8 @@ use relevo_core::{
 use relevo_node::ListenAddress;
 use relevo_sys::wake::Bell;
 
+use super::DrainWords;
+
 /// What the supervisor wants done.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -69,6 +71,8 @@ pub(super) enum Order {
     AllowLeave {
         worker: WorkerId,
     },
+    /// From now on workers drain like this.
+    DrainWords(DrainWords),
     /// Tell how things are.
     Look {
         answer: SyncSender<Sight>,

@@ -154,6 +154,7 @@ impl Hub {
             Order::Disconnect { worker } => self.disconnect(worker),
             Order::LameDuck { worker } => self.lame_duck(worker),
             Order::AllowLeave { worker } => self.allow_leave(worker),
+            Order::DrainWords(words) => self.drain_words = words,
             Order::Look { answer } => {
                 let _ = answer.send(self.sight());
             }

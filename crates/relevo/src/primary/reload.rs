@@ -1,0 +1,76 @@
+//! Reloads: the configuration is read before anything else happens, and follows the rollout.
+
+use relevo_config::Change;
+use relevo_core::{Event, Notice, Outcome};
+use relevo_wire::protocol::Failure;
+
+use super::{DrainWords, Primary};
+
+/// How many keys a line of the log names.
+const NAMED: usize = 10;
+
+impl Primary {
+    /// Nobody waits for an answer, so the log has it.
+    pub(super) fn reload_by_signal(&mut self) {
+        match self.prepare_reload() {
+            Ok(()) => self.events.push_back(Event::ReloadRequested { request: None }),
+            Err(failure) => self.say_refused(&failure),
+        }
+    }
+
+    /// The client is told what stands against it, and so is the log.
+    pub(super) fn reload_for(&mut self, client: u32, id: u64, wait: bool) {
+        match self.prepare_reload() {
+            Ok(()) => {
+                let event = self.control.accept_reload(client, id, wait);
+                self.events.push_back(event);
+            }
+            Err(failure) => {
+                self.say_refused(&failure);
+                self.control.answer(client, id, Err::<(), _>(failure));
+            }
+        }
+    }
+
+    fn prepare_reload(&mut self) -> Result<(), Failure> {
+        let (spec, changes) = self.reading.prepare()?;
+        if !changes.is_empty() {
+            self.output
+                .say(&format!("configuration read again; the reload brings {}", keys(&changes)));
+        }
+        self.events.push_back(Event::Configured { spec: Box::new(spec) });
+        Ok(())
+    }
+
+    fn say_refused(&self, failure: &Failure) {
+        self.output.say(&failure.reason);
+        for line in &failure.detail {
+            self.output.say(&format!("    {line}"));
+        }
+    }
+
+    /// What of the configuration the shell carries out itself comes and goes with the rollout, too.
+    pub(super) fn follow_rollout(&mut self, notice: &Notice) {
+        if let Notice::RolloutStarted { generation } = notice {
+            self.reading.rollout_started(*generation);
+        } else if let Notice::RolloutEnded(report) = notice {
+            let succeeded = report.outcome == Outcome::Succeeded;
+            let scale = self.reading.rollout_ended(report.generation, succeeded);
+            let event = |scale| Event::ScaleRequested { scale, wait: false, request: None };
+            self.events.extend(scale.map(event));
+        } else {
+            return;
+        }
+        self.hub.set_drain_words(DrainWords::of(&self.reading.counting().options));
+    }
+}
+
+/// Which keys differ; values are for `relevo reload --dry-run`.
+fn keys(changes: &[Change]) -> String {
+    let named: Vec<&str> = changes.iter().take(NAMED).map(|change| change.key.as_str()).collect();
+    let more = match changes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", named.join(", "))
+}
