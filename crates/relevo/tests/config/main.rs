@@ -4,6 +4,7 @@
 mod support;
 
 mod check;
+mod documents;
 mod dry_run;
 mod reload;
 mod start;
