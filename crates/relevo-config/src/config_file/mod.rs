@@ -242,27 +242,33 @@ struct Walk<'t> {
     text: &'t str,
     offset: usize,
     line: usize,
-    line_start: usize,
+    column: usize,
 }
 
 impl<'t> Walk<'t> {
     const fn new(text: &'t str) -> Self {
-        Self { text, offset: 0, line: 1, line_start: 0 }
+        Self { text, offset: 0, line: 1, column: 1 }
     }
 
     fn place(&mut self, span: Range<usize>) -> Place {
-        let offset = span.start.clamp(self.offset, self.text.len().max(self.offset));
-        let passed = self.text.as_bytes().get(self.offset..offset).unwrap_or_default();
-        for (index, _) in passed.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
-            self.line += 1;
-            self.line_start = self.offset + index + 1;
+        let passed = self.text.as_bytes().get(self.offset..span.start).unwrap_or_default();
+        for byte in passed {
+            if *byte == b'\n' {
+                (self.line, self.column) = (self.line + 1, 1);
+            } else if !is_continuation(*byte) {
+                self.column += 1;
+            }
         }
-        self.offset = offset;
-        let before = self.text.get(self.line_start..offset).unwrap_or_default();
+        self.offset += passed.len();
         let covered = self.text.get(span).unwrap_or_default();
         let length = covered.lines().next().unwrap_or_default().chars().count();
-        Place { line: self.line, column: before.chars().count() + 1, length }
+        Place { line: self.line, column: self.column, length }
     }
+}
+
+/// Whether this byte goes on with the character that the one before it belongs to (UTF-8, RFC 3629).
+const fn is_continuation(byte: u8) -> bool {
+    byte & 0b1100_0000 == 0b1000_0000
 }
 
 #[cfg(test)]

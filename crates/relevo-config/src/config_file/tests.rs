@@ -243,6 +243,19 @@ fn many_faults_are_counted() {
     assert_eq!((faults.shown().len(), faults.more()), (Diagnostics::MAX_SHOWN, 980));
 }
 
+/// The time that it takes grows with the text, not with its square.
+#[test]
+fn a_long_line_of_many_values() {
+    let text = format!("env-file = [{}]", "\"é\",".repeat(100_000));
+    let (options, _) = options(&text);
+    assert_eq!(options.env_files.len(), 100_000);
+    let file = ConfigFile::parse(text.as_bytes()).unwrap();
+    let place = file.fault("env-file", 99_999, "gone").unwrap();
+    assert_eq!((place.line, place.column), (1, 13 + 4 * 99_999));
+    let text = format!("node-arg = [{}]", "1,".repeat(100_000));
+    assert_eq!(ConfigFile::parse(text.as_bytes()).unwrap_err().more(), 99_980);
+}
+
 #[test]
 fn deep_texts_are_faults() {
     for text in ["a = ".to_owned() + &"[".repeat(100_000), "a.".repeat(100_000) + "b = 1"] {

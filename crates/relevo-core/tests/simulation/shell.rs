@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use relevo_core::{
     Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Member,
-    NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, WorkerId,
+    NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, Spec, WorkerId,
 };
 
 use crate::process::{Character, Deed, Message, Process};
@@ -375,6 +375,20 @@ impl World {
         }
     }
 
+    /// Times that somebody may write into a configuration; none longer than those that this world
+    /// waits for.
+    fn other_times(&mut self) -> Spec {
+        let mut part = |time: Duration| time.mul_f64(self.random.below(100) as f64 / 100.0);
+        Spec {
+            // Enough for a worker that is well, as in every world.
+            ready_timeout: part(self.spec.ready_timeout).max(Duration::from_secs(2)),
+            drain_timeout: part(self.spec.drain_timeout),
+            linger: part(self.spec.linger),
+            stop_timeout: part(self.spec.stop_timeout),
+            ..self.spec.clone()
+        }
+    }
+
     /// Somebody wants something of the service.
     fn orders(&mut self) {
         if !self.unkind {
@@ -391,6 +405,11 @@ impl World {
                 let scale = self.any_scale();
                 let wait = self.random.percent(80);
                 self.told(&Event::ScaleRequested { scale, wait, request });
+            }
+            35..42 => {
+                let spec = Box::new(self.other_times());
+                self.told(&Event::Configured { spec });
+                self.told(&Event::ReloadRequested { request });
             }
             _ => self.told(&Event::ReloadRequested { request }),
         }

@@ -76,25 +76,19 @@ impl Source {
         running: Option<&Configuration>,
     ) -> Result<Configuration, Box<Faults>> {
         let found = self.file.as_deref().map(|path| read(path, &self.here)).transpose()?;
-        let Merged { options, of_file, words, base } = self.merge(found.as_ref());
+        let merged = self.merge(found.as_ref());
         let mut faults = Faults::new(found.as_ref());
-        let directory = directory::working_directory(&base, &self.here, &options);
-        let directory =
-            faults.keep(directory.map_err(|fault| fault.at(of_file.cwd == options.cwd)));
-        let mut env_files = Vec::new();
-        let before = running.map(|running| running.env_files.as_slice());
-        for (index, path) in options.env_files.iter().enumerate() {
-            let file = variables::read(path, before);
-            let is_of_file = index < of_file.env_files.len();
-            let file = file.map_err(|fault| fault.with_index(index).at(is_of_file));
-            env_files.extend(faults.keep(file));
-        }
+        let directory = faults.keep(merged.directory(&self.here));
+        let env_files = merged.env_files(running, &mut faults);
+        let Merged { options, words, .. } = merged;
         // Without a directory there is nowhere to look for the program.
         let Some(directory) = directory else { return Err(faults.into()) };
         let entry = Self::entry(&words, &directory, &options, running);
         let entry = faults.keep(entry.map_err(|fault| fault.at(self.words.is_empty())));
         let Some(entry) = entry.filter(|_| faults.is_empty()) else { return Err(faults.into()) };
-        let Some(name) = options.name.clone().or_else(|| entry.name.clone()) else {
+        // A name that nobody chose stays, though a new start might derive another.
+        let name = options.name.as_ref().or(running.map(|running| &running.name));
+        let Some(name) = name.or(entry.name.as_ref()).cloned() else {
             let why = "neither package.json nor the directory gives the service a name: use --name";
             return Err(Faults::alone(Failure::usage(why)).into());
         };
@@ -150,6 +144,26 @@ struct Merged {
     words: Vec<String>,
     /// Where workers are started unless an option says otherwise.
     base: PathBuf,
+}
+
+impl Merged {
+    fn directory(&self, here: &Path) -> Result<PathBuf, Fault> {
+        directory::working_directory(&self.base, here, &self.options)
+            .map_err(|fault| fault.at(self.of_file.cwd == self.options.cwd))
+    }
+
+    /// Those that can be read, with the faults of the others. The file's come first.
+    fn env_files(&self, running: Option<&Configuration>, faults: &mut Faults) -> Vec<EnvFile> {
+        let before = running.map(|running| running.env_files.as_slice());
+        let mut files = Vec::new();
+        for (index, path) in self.options.env_files.iter().enumerate() {
+            let is_of_file = index < self.of_file.env_files.len();
+            let file = variables::read(path, before);
+            let file = file.map_err(|fault| fault.with_index(index).at(is_of_file));
+            files.extend(faults.keep(file));
+        }
+        files
+    }
 }
 
 /// The name that the file in this directory gives its service. A file that cannot be used is as good
