@@ -210,7 +210,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 20] = [
+const TABLE: [Setting; 21] = [
     Setting::new(
         "name",
         "NAME",

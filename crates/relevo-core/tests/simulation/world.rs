@@ -86,7 +86,7 @@ impl World {
             drain_timeout: Duration::from_secs(1 + random.below(15)),
             linger: Duration::from_secs(random.below(25)),
             shutdown_timeout: Duration::from_secs(1 + random.below(12)),
-            lame_duck: Duration::from_secs(if seed % 2 == 0 { 0 } else { seed % 5 }),
+            lame_duck: Duration::from_secs(if seed.is_multiple_of(2) { 0 } else { seed % 5 }),
             stop_timeout: Duration::from_secs(1 + random.below(4)),
             keep_trying: random.percent(70),
             hold: Duration::from_millis([0, 500, 2000, 10_000][random.below(4) as usize]),
