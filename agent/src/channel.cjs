@@ -46,6 +46,8 @@ function onWord(message) {
   switch (message.act) {
     case 'drain': if (!draining) drain(message); break;
     case 'lame_duck': if (!draining) quietly(beLameDuck); break;
+    case 'park': park(); break;
+    case 'unpark': unpark(); break;
     case 'count': count(message.every_ms); break;
     case 'credit': onCredit(message.key, message.n); break;
     case 'taken': onTaken(message.ids); break;

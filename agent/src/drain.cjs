@@ -30,6 +30,9 @@ function beLameDuck() {
 
 function drain(message) {
   draining = true;
+  parked = false;
+  parkedServers.clear();
+  parkedSockets.clear();
   lingerMs = Number.isInteger(message.linger_ms) ? message.linger_ms : Infinity;
   beginHandover(message.handover);
   beginSpread(message.spread_ms);

@@ -14,6 +14,8 @@
  *                           ▼
  *                        closed: the servers' 'close' events come out
  *
+ * Before that it may be *parked* for a while, out of which it can serve again (park.cjs).
+ *
  * In whatever state, it reports the worker's load once it has been asked to `count`.
  *
  * Rules it lives by:

@@ -10,6 +10,7 @@ function watchServers() {
   if (typeof listenOfNode !== 'function') throw new Error('no place to notice listening servers'); // hence no hello
   net.Server.prototype._listen2 = function setupListenHandle(address, port, addressType, backlog, fd, flags) {
     if (this._handle) quietly(() => ofPrimary.add(this));
+    if (typeof backlog === 'number' && backlog > 0) backlogOf.set(this, backlog);
     if (replyKey !== undefined) keyOf.set(this, replyKey);
     if (this.maxRequestsPerSocket > 0) quietly(countRequests);
     // While draining, the primary's handle is given back without ever listening on it; a port of the app's own is
@@ -21,6 +22,7 @@ function watchServers() {
       watchTls(this);
       if (watchingConnections) watchConnectionsOf(this);
       if (draining) detach(this);
+      else if (parked) parkServer(this);
     });
     return result;
   };

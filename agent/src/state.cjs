@@ -58,6 +58,7 @@ function start() {
   watchUdp();
   rememberRequests();
   quietly(prepareChannel);
+  quietly(watchWishes);
   quietly(prepareHandover);
   quietly(offerWorkerApi);
   quietly(watchPrimaryBranch);

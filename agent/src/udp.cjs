@@ -4,6 +4,7 @@ function watchUdp() {
   subscribe('udp.socket', ({ socket }) => {
     udpSockets.add(socket);
     if (draining) stopReceiving(socket);
+    else if (parked) stopReceiving(socket);
   });
 }
 
@@ -24,9 +25,18 @@ function stopReceiving(socket) {
   const state = symbol && socket[symbol];
   if (!state || !state.handle) return;
   if (!state.receiving) {
-    socket.once('listening', () => quietly(() => state.receiving && stopReceiving(socket)));
+    socket.once('listening', () => quietly(() => (draining || parked) && state.receiving && stopReceiving(socket)));
   } else if (Object.prototype.hasOwnProperty.call(state.handle, 'close')) {
     state.handle.recvStop();
     state.receiving = false;
+    if (parked) parkedSockets.add(socket);
   }
+}
+
+function receiveAgain(socket) {
+  const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+  const state = symbol && socket[symbol];
+  if (!state || !state.handle || state.receiving) return;
+  state.handle.recvStart();
+  state.receiving = true;
 }

@@ -24,6 +24,8 @@ pub struct Options {
     pub backlog: Backlog,
     /// `--ready-timeout`: how long a new worker may take until it is ready.
     pub ready_timeout: Span,
+    /// `--probation`: how long the first new worker of a rollout serves before the others follow.
+    pub probation: Span,
     /// `--drain-timeout`: how long a replaced worker may finish its work.
     pub drain_timeout: Span,
     /// `--handover`: which idle connections of a replaced worker move to others.
@@ -65,6 +67,7 @@ impl Default for Options {
             weights: WeightsWord::default(),
             backlog: Backlog::default(),
             ready_timeout: Span::seconds(30),
+            probation: Span::seconds(1),
             drain_timeout: Span::seconds(30),
             handover: HandoverWord::default(),
             linger: Span::seconds(120),
@@ -94,6 +97,7 @@ impl Options {
             balance: self.balance.balance(),
             agent: self.agent,
             ready_timeout: self.ready_timeout.duration(),
+            probation: self.probation.duration(),
             drain_timeout: self.drain_timeout.duration(),
             linger: self.linger.duration(),
             shutdown_timeout: self.shutdown_timeout.duration(),
@@ -121,6 +125,7 @@ mod tests {
             balance: Balance::Auto,
             agent: true,
             ready_timeout: Duration::from_secs(30),
+            probation: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(120),
             shutdown_timeout: Duration::from_secs(25),

@@ -210,7 +210,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 21] = [
+const TABLE: [Setting; 22] = [
     Setting::new(
         "name",
         "NAME",
@@ -247,6 +247,8 @@ const TABLE: [Setting; 21] = [
         }),
         |options| one(&options.ready_timeout),
     ),
+    value!(Number probation, "probation", "TIME",
+        "How long the first new worker of a reload serves before the others follow, and the last one before there is no way back: if one fails till then, the old workers serve again"),
     value!(Number drain_timeout, "drain-timeout", "TIME", "How long a replaced worker may finish its work"),
     value!(Text handover, "handover", "auto|all|off",
         "Which idle connections of a replaced worker move to the others: auto (those that remember nothing), all (also those that the app has put something on), off"),

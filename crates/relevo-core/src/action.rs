@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Exit, Failure, Generation, Left, ListenerId, Member, QueryId, RequestId, RolloutReport,
-    ScaleReport, Slot, Wish, WorkerId,
+    Exit, Failure, Generation, Left, ListenerId, Member, Outcome, QueryId, RequestId,
+    RolloutReport, ScaleReport, Slot, Wish, WorkerId,
 };
 
 /// An order to the shell. Whatever can fail is answered by an event.
@@ -96,6 +96,16 @@ pub enum Action {
     /// Accept what waits in every socket's queue and deal it; answered by `QueuesEmptied`.
     EmptyQueues,
 
+    /// Tell the worker's agent to stop accepting, so that it can begin again.
+    Park {
+        /// Whose.
+        worker: WorkerId,
+    },
+    /// Tell the agent of a parked worker to listen again on all that it had listened on.
+    Unpark {
+        /// Whose.
+        worker: WorkerId,
+    },
     /// Tell the worker's agent to drain.
     Drain {
         /// Whose.
@@ -166,10 +176,14 @@ pub struct Progress {
 pub enum Step {
     /// A new worker was started.
     Started(WorkerId),
-    /// In a rollout: the new worker is ready; the old one drains.
+    /// In a rollout: the new worker is ready, and the old one is parked.
     Ready(WorkerId),
-    /// In a rollout: the old worker accepts nothing more and has no request left.
+    /// In a rollout: the old worker accepts nothing more, and the new one has proved itself.
     Replaced(WorkerId),
+    /// In a rollout: this worker, which was replaced, is let go and finishes its work.
+    Finishes(WorkerId),
+    /// In a rollout that is undone: this worker, which was replaced, serves again.
+    Returned(WorkerId),
     /// In a scaling: the new slot's worker is ready.
     Joined(WorkerId),
     /// In a scaling: the worker of a slot that leaves drains.
@@ -183,6 +197,17 @@ pub enum Step {
 pub enum Answer {
     /// The rollout that was asked for is over, well or badly.
     RolledOut(RolloutReport),
+    /// The rollout is held, or goes on again.
+    Held {
+        /// Whether it is held now.
+        paused: bool,
+        /// What it brings.
+        generation: Generation,
+        /// Where it is.
+        slot: Slot,
+        /// How many slots there are.
+        of: u32,
+    },
     /// The scaling that was asked for is over, well or badly.
     Scaled(ScaleReport),
     /// The service has been told to stop and every worker is gone.
@@ -198,6 +223,17 @@ pub enum Refusal {
     Stopping,
     /// More clients wait already than are remembered.
     TooManyWaiting,
+    /// There is no rollout to abort, to pause or to resume.
+    NoRollout,
+    /// All slots run the new generation, and the old workers finish: there is no way back.
+    NoWayBack {
+        /// The new generation.
+        generation: Generation,
+    },
+    /// The rollout is being undone.
+    BeingUndone,
+    /// The rollout is not paused.
+    NotPaused,
     /// A service has at least one worker.
     TooFewWorkers {
         /// How many there are to be now.
@@ -325,6 +361,45 @@ pub enum Notice {
     RolloutWaits {
         /// The generation it brings.
         generation: Generation,
+        /// Who they are.
+        workers: Vec<WorkerId>,
+    },
+    /// A rollout that has replaced every slot waits for old workers to finish.
+    RolloutWaitsForDrain {
+        /// The generation it brings.
+        generation: Generation,
+        /// Who they are, and what they still have to do, where their agents said so.
+        workers: Vec<(WorkerId, Option<Left>)>,
+    },
+    /// Somebody holds a rollout where it is, or lets it go on.
+    RolloutHeld {
+        /// The generation it brings.
+        generation: Generation,
+        /// Whether it is held now.
+        paused: bool,
+    },
+    /// A rollout is being undone.
+    RolloutUndone {
+        /// The generation it was to bring.
+        generation: Generation,
+        /// Why: a failure, or because somebody wants it.
+        why: Outcome,
+        /// In how many slots an old worker is called back.
+        parked: u32,
+    },
+    /// A worker that was parked serves again.
+    WorkerReturned {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+    },
+    /// A worker was parked for as long as one may be, and is let go: its slot has no way back.
+    ParkedTooLong {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
     },
     /// A rollout is over.
     RolloutEnded(RolloutReport),

@@ -80,7 +80,7 @@ pub enum Event {
         reason: String,
     },
 
-    /// The agent has closed every listening handle of its worker.
+    /// The agent has closed every listening handle of its worker, which drains or is parked.
     StoppedAccepting {
         /// Whose agent says so.
         worker: WorkerId,
@@ -136,6 +136,21 @@ pub enum Event {
     ReloadRequested {
         /// Who is owed a reply, if anybody (a signal is owed none).
         request: Option<RequestId>,
+    },
+    /// Somebody wants the rollout in progress undone.
+    AbortRequested {
+        /// Who is owed a reply.
+        request: RequestId,
+    },
+    /// Somebody wants the rollout in progress held where it is.
+    PauseRequested {
+        /// Who is owed a reply.
+        request: RequestId,
+    },
+    /// Somebody wants a rollout that is held to go on.
+    ResumeRequested {
+        /// Who is owed a reply.
+        request: RequestId,
     },
     /// Somebody wants another number of workers.
     ScaleRequested {

@@ -36,7 +36,7 @@ pub use scaling::{Scale, ScaleOutcome, ScaleReport};
 pub use spec::{Balance, Spec};
 pub use supervisor::{
     Deadline, ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord,
-    Supervisor, Totals, View, WorkerView, WorkerWord,
+    Supervisor, Totals, View, Waits, WorkerView, WorkerWord,
 };
 pub use time::Time;
 pub use worker::Failure;

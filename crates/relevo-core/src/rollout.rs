@@ -1,17 +1,25 @@
-//! Replacing one generation by the next, slot by slot.
+//! Replacing one generation by the next, slot by slot, with a way back until all have proved themselves.
 //!
 //! ```text
-//!               room for one more worker            it is ready
-//!   Waiting(s) ──────────────────────────▶ Starting(s) ────────▶ Draining(s)
-//!      ▲                                       │                     │ the old worker accepts
-//!      │ next slot                             │ it failed           │ nothing more and has no
-//!      └───────────────────────────────────────┼─────────────────────┤ request left, or its time
-//!                                              ▼                     ▼ is up; last slot
-//!                                            failed              succeeded
+//!               room for one more worker        it is ready: the old one is parked
+//!   Waiting(s) ──────────────────────▶ Starting(s) ──────────────▶ Probation(s)
+//!      ▲                                   │                         │  │ the old worker accepts
+//!      │ next slot                         │ it failed,              │  │ nothing more, and the
+//!      └───────────────────────────────────┼──── or somebody aborts ─┘  │ probation is over
+//!                                          │           │◀──────────────┤
+//!                                          ▼           ▼    next slot  │ last slot: parked workers
+//!                                           Undoing                    ▼ are let go
+//!                                              │                    Draining
+//!            parked workers serve again, and   │                       │ they have no request left,
+//!            the new ones have no request left ▼                       ▼ or their time is up
+//!                                       failed, aborted            succeeded
 //! ```
 //!
-//! While one goes on, wishes for another join into the one that follows it.
+//! The first slot's probation and the last one's take `Spec::probation`, those between them no time.
+//! While a rollout is *paused*, it begins no slot and lets nobody go. While one goes on, wishes for
+//! another join into the one that follows it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::{Failure, Generation, Left, Moved, RequestId, Slot, Time, WorkerId};
@@ -24,8 +32,30 @@ pub(crate) struct Rollout {
     pub(crate) requests: Vec<RequestId>,
     pub(crate) slot: Slot,
     pub(crate) phase: Phase,
+    /// Whether somebody holds it where it is.
+    pub(crate) paused: bool,
+    /// The workers that it has started.
+    pub(crate) new: BTreeSet<WorkerId>,
+    /// The way back: replaced workers that can serve again, by their slot.
+    pub(crate) parked: BTreeMap<Slot, WorkerId>,
+    /// Workers that it has replaced, or taken back, and that finish their work.
+    pub(crate) leaving: BTreeSet<WorkerId>,
+    /// Why it is undone, if it is.
+    pub(crate) undo: Option<Undo>,
     pub(crate) cut: Left,
     pub(crate) moved: Moved,
+}
+
+/// A rollout is undone.
+#[derive(Clone, Debug)]
+pub(crate) struct Undo {
+    pub(crate) why: Outcome,
+    /// Where it had come to.
+    pub(crate) slot: Slot,
+    /// In how many slots the old worker serves again.
+    pub(crate) returned: u32,
+    /// Who asked for it, or waits along.
+    pub(crate) requests: Vec<RequestId>,
 }
 
 /// Where a rollout is in its current slot.
@@ -39,9 +69,50 @@ pub(crate) enum Phase {
     Starting {
         worker: WorkerId,
     },
-    Draining {
+    /// The new worker serves, and has to prove itself.
+    Probation {
         old: Option<WorkerId>,
+        until: Time,
     },
+    /// There is no way back any more: whom it replaced finishes its work.
+    Draining {
+        /// When the log is told that this takes long; `None` once it has been.
+        tell_at: Option<Time>,
+    },
+    /// Who is parked is called back.
+    Undoing,
+}
+
+impl Rollout {
+    /// Whether it can still be undone.
+    pub(crate) fn has_a_way_back(&self) -> bool {
+        match self.phase {
+            Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. } => true,
+            Phase::Draining { .. } | Phase::Undoing => false,
+        }
+    }
+
+    /// Everybody who waits for its end.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &RequestId> {
+        self.requests.iter().chain(self.undo.iter().flat_map(|undo| &undo.requests))
+    }
+
+    /// The next moment at which something must be done about it, and why.
+    pub(crate) fn deadline(&self, now: Time) -> Option<(Time, &'static str)> {
+        let due = match self.phase {
+            Phase::Probation { until, .. } if !self.paused => {
+                Some((until, "a new worker has proved itself"))
+            }
+            Phase::Draining { tell_at } => {
+                tell_at.map(|at| (at, "the log is told what a rollout waits for"))
+            }
+            Phase::Waiting { .. }
+            | Phase::Starting { .. }
+            | Phase::Probation { .. }
+            | Phase::Undoing => None,
+        };
+        due.filter(|(at, _)| *at > now)
+    }
 }
 
 /// How a rollout went.
@@ -51,10 +122,16 @@ pub struct RolloutReport {
     pub generation: Generation,
     /// How it ended.
     pub outcome: Outcome,
+    /// Where it had come to when it failed or was aborted.
+    pub slot: Option<Slot>,
     /// How many slots run the new generation.
     pub replaced: u32,
+    /// In how many slots a parked worker serves again.
+    pub returned: u32,
     /// How many slots there are.
     pub of: u32,
+    /// Which slots run which generation.
+    pub runs: BTreeMap<Generation, Vec<Slot>>,
     /// How long it took.
     pub duration: Duration,
     /// What old workers had not finished at `--drain-timeout`, and was ended.
@@ -65,18 +142,27 @@ pub struct RolloutReport {
     pub serving: Generation,
 }
 
+impl RolloutReport {
+    /// Whether nothing of the new generation is left, although some of it had served.
+    pub fn is_taken_back(&self) -> bool {
+        self.replaced == 0 && self.returned > 0
+    }
+}
+
 /// The ways a rollout ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Every slot was replaced.
     Succeeded,
-    /// A new worker failed. The old workers of the remaining slots serve.
+    /// A new worker failed. What could be undone has been.
     Failed {
         /// Which.
         worker: WorkerId,
         /// How.
         failure: Failure,
     },
-    /// The service was stopped meanwhile.
+    /// Somebody wanted it undone.
     Aborted,
+    /// The service was stopped meanwhile.
+    Stopped,
 }

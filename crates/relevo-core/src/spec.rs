@@ -13,6 +13,9 @@ pub struct Spec {
     pub agent: bool,
     /// How long a new worker may take until it is ready.
     pub ready_timeout: Duration,
+    /// How long the first new worker of a rollout serves before the others follow, and the last one
+    /// before there is no way back.
+    pub probation: Duration,
     /// How long a replaced worker may finish its work.
     pub drain_timeout: Duration,
     /// How long a replaced worker without work may wait for its idle connections to end.

@@ -5,7 +5,7 @@
 //!  Starting ─────────▶ Starting ───────────────────────────────▶ Ready
 //!     │ (no pid yet)      │                                        │
 //!     │                   │ replaced, stopped                      │ replaced, stopped
-//!     │                   ▼                                        ▼
+//!     │                   ▼                          let go        ▼ (in a rollout, first: Parked)
 //!     │               Leaving ◀──── drained, or deadline ───── Draining
 //!     │                   │  ▲                                     │
 //!     │                   │  └───── allowed to leave ── Quitting ◀─┘ (it asked to leave by itself)
@@ -16,7 +16,9 @@
 //! ```
 //!
 //! *Starting*: loads its code; may already listen, and is then dealt connections. Ends by readiness
-//! or by the ready timeout. *Ready*: serves. *Draining*: accepts nothing new, finishes its work; ends
+//! or by the ready timeout. *Ready*: serves. *Parked*: a rollout has replaced it; it accepts nothing new,
+//! keeps the connections it has, and can serve again: then it is Starting once more, and ready when it
+//! listens on what it had listened on. *Draining*: accepts nothing new, finishes its work; ends
 //! when its agent says that nothing is left, or at the drain's deadline. *Quitting*: asked to leave,
 //! is let go when its successor is ready. *Leaving*: has been sent Node's `disconnect`.
 //! *Stopping* and *Killed*: the system's means.
@@ -24,7 +26,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{Exit, Generation, Left, ListenerId, Moved, QueryId, Slot, SpawnStage, Time};
+use crate::{Exit, Generation, Left, ListenerId, Moved, QueryId, Slot, SpawnStage, Time, Wish};
 
 /// A worker and what is known of it.
 #[derive(Clone, Debug)]
@@ -41,7 +43,8 @@ pub(crate) struct Worker {
     pub(crate) doors: BTreeMap<ListenerId, Door>,
     /// What it asked last; what it asks next has a greater number.
     pub(crate) last_query: Option<QueryId>,
-    /// What its predecessor listened on when this one was started: it must do so too.
+    /// What its predecessor listened on when this one was started: it must do so too. Of a worker
+    /// that is parked, what it listened on itself.
     pub(crate) owes: BTreeSet<ListenerId>,
     /// At a slot's very first start: what it had asked for when its first listener was there.
     pub(crate) first_asked: Option<Vec<ListenerId>>,
@@ -55,6 +58,8 @@ pub(crate) struct Worker {
     pub(crate) is_lame: bool,
     /// Whether its sockets were looked at because its time to become ready was up.
     pub(crate) inspected: bool,
+    /// What it asked while it was parked: it is answered if it serves again.
+    pub(crate) postponed: Vec<(QueryId, Wish)>,
     /// What it was found to listen on by itself.
     pub(crate) unprotected: Option<Vec<String>>,
 }
@@ -65,6 +70,7 @@ pub(crate) enum Stage {
     Starting { deadline: Time },
     Ready,
     Quitting { until: Time },
+    Parked { since: Time, until: Time },
     Draining(Drain),
     Leaving { signal_at: Time },
     Stopping { kill_at: Time },
@@ -123,6 +129,7 @@ impl Worker {
             stopped_accepting: false,
             is_lame: false,
             inspected: false,
+            postponed: Vec::new(),
             unprotected: None,
         }
     }
@@ -131,11 +138,25 @@ impl Worker {
         self.stage == Stage::Ready
     }
 
+    pub(crate) fn is_parked(&self) -> bool {
+        matches!(self.stage, Stage::Parked { .. })
+    }
+
+    pub(crate) fn is_told_to_stop_accepting(&self) -> bool {
+        self.is_parked() || matches!(self.stage, Stage::Draining(_))
+    }
+
+    /// Whether it was parked and is to serve again.
+    pub(crate) fn is_returning(&self) -> bool {
+        matches!(self.stage, Stage::Starting { .. }) && self.ready_at.is_some()
+    }
+
     /// Whether it is meant to serve, now or soon.
     pub(crate) fn is_wanted(&self) -> bool {
         match self.stage {
             Stage::Starting { .. } | Stage::Ready => true,
             Stage::Quitting { .. }
+            | Stage::Parked { .. }
             | Stage::Draining(_)
             | Stage::Leaving { .. }
             | Stage::Stopping { .. }
@@ -145,7 +166,7 @@ impl Worker {
 
     /// Whether it may be answered: on its way out it is told nothing but to disconnect.
     pub(crate) fn hears_answers(&self) -> bool {
-        self.is_wanted() && self.channel_ended.is_none()
+        (self.is_wanted() || self.is_parked()) && self.channel_ended.is_none()
     }
 
     pub(crate) fn listens_on(&self, listener: ListenerId) -> bool {
@@ -154,6 +175,13 @@ impl Worker {
 
     pub(crate) fn listens_at_all(&self) -> bool {
         self.accepts() && self.doors.values().any(|door| *door == Door::Listening)
+    }
+
+    /// Whether it may have work that it can be told to finish. Who was ready once may have closed its
+    /// listeners since, and only its agent knows what is left then.
+    pub(crate) fn can_finish_work(&self) -> bool {
+        let may_have_some = self.has_agent && self.ready_at.is_some();
+        self.listens_at_all() || (may_have_some && self.channel_ended.is_none())
     }
 
     /// Whether what it has open is of use: its channel may be gone, or its agent have closed all.
@@ -199,13 +227,19 @@ impl Worker {
                 let quiet = self.stopped_accepting && self.left.is_some_and(is_done);
                 !quiet && now < drain.deadline
             }
+            // It finishes its work later, when there need be no way back. Who does not even answer
+            // does not accept anything either.
+            Stage::Parked { since, .. } => {
+                !self.stopped_accepting && now < *since + crate::supervisor::PARK_GRACE
+            }
             Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => true,
             // Nothing is left, or its time is up.
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => false,
         }
     }
 
-    /// When a rollout stops waiting for its connections to be handed over.
+    /// When a rollout stops waiting for its connections to be handed over, or for its word that it is
+    /// parked.
     pub(crate) fn move_deadline(&self, now: Time) -> Option<(Time, &'static str)> {
         match &self.stage {
             Stage::Draining(drain)
@@ -213,7 +247,12 @@ impl Worker {
             {
                 Some((drain.move_until, "idle connections must have been moved"))
             }
+            Stage::Parked { since, .. } if !self.stopped_accepting => {
+                let until = *since + crate::supervisor::PARK_GRACE;
+                (until > now).then_some((until, "a parked worker must have stopped accepting"))
+            }
             Stage::Draining(_)
+            | Stage::Parked { .. }
             | Stage::Starting { .. }
             | Stage::Ready
             | Stage::Quitting { .. }
@@ -229,6 +268,7 @@ impl Worker {
             Stage::Starting { deadline } => Some((deadline, "a worker must be ready")),
             Stage::Ready | Stage::Killed => None,
             Stage::Quitting { until } => Some((until, "a worker that asked to leave is let go")),
+            Stage::Parked { until, .. } => Some((until, "a parked worker is let go")),
             Stage::Draining(Drain { deadline, disconnect: Disconnect::At(at), .. })
                 if at < deadline =>
             {
@@ -277,6 +317,11 @@ pub enum Failure {
     AskedToLeave,
     /// It closed its channel and went on running.
     ChannelLost,
+    /// It was new, and closed listeners that its predecessor had open.
+    HungUp {
+        /// Their addresses.
+        addresses: Vec<String>,
+    },
     /// It had a listening socket, and did not listen, when connections had waited for too long.
     HeldTooLong,
     /// It broke the channel's rules.

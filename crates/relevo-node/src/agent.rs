@@ -35,7 +35,7 @@ pub enum FromAgent {
         /// Whether it can hand connections over, and treats arrivals as what they are.
         hands_over: bool,
     },
-    /// The worker accepts nothing new any more.
+    /// The worker accepts nothing new any more: it drains, or is parked.
     Stopped,
     /// What is still open, and what has become of the rest.
     Left {
@@ -182,7 +182,11 @@ pub enum ToAgent {
         handover: HandoverMode,
     },
     /// Serve on; each response is to be the last on its connection.
-    LameDuck,
+    LameDuck {},
+    /// Accept nothing new, in such a way that it can be taken back; finish nothing.
+    Park {},
+    /// Listen again on all that the worker has stopped to listen on since it was told to.
+    Unpark {},
     /// So many connections more may be handed over.
     Credit {
         /// Of which server.

@@ -92,7 +92,7 @@ words! {
     Outcome {
         /// Every slot is on the new generation.
         Succeeded = "succeeded",
-        /// It stopped at a worker that did not become ready.
+        /// A new worker failed before any slot was replaced, or some slot could not be taken back.
         Failed = "failed",
         /// It failed, and the slots that were replaced are on the old generation again.
         RolledBack = "rolled_back",
@@ -106,10 +106,12 @@ words! {
     Phase {
         /// The new worker's readiness.
         Starting = "starting",
-        /// The first new worker's survival.
+        /// The new worker's survival; whom it replaced is parked.
         Probation = "probation",
-        /// The old worker's requests.
+        /// The old workers' requests; there is no way back any more.
         Draining = "draining",
+        /// It is undone: old workers serve again, and new ones finish their requests.
+        Undoing = "undoing",
     }
 }
 
@@ -259,6 +261,12 @@ pub struct Rollout {
     pub of: Option<u32>,
     /// Why it failed.
     pub reason: Option<String>,
+    /// Whether somebody holds it where it is; `null` when it is over.
+    pub paused: Option<bool>,
+    /// What it waits for that may take long, in words; `null` when that is nothing.
+    pub waits_for: Option<String>,
+    /// Which slots run which generation: now, or when it was over.
+    pub runs: Option<Vec<Runs>>,
     /// How long it took, or has taken so far.
     pub duration_ms: Option<u64>,
     /// Connections that moved to another worker unnoticed.
@@ -272,6 +280,28 @@ pub struct Rollout {
     pub not_movable: Option<BTreeMap<String, u64>>,
     /// Connections that were cut.
     pub cut: Cut,
+}
+
+/// The slots that run one generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runs {
+    /// Which generation.
+    pub generation: u64,
+    /// Which slots.
+    pub slots: Vec<u32>,
+}
+
+/// A rollout that has been paused, or resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The generation it brings.
+    pub generation: u64,
+    /// Whether it is held now.
+    pub paused: bool,
+    /// Where it is.
+    pub slot: Option<u32>,
+    /// How many slots there are to replace.
+    pub of: Option<u32>,
 }
 
 /// What became of connections, in all.
@@ -378,6 +408,9 @@ mod tests {
                 slot: Some(1),
                 of: Some(2),
                 reason: Some("worker 6 exited".into()),
+                paused: None,
+                waits_for: None,
+                runs: Some(vec![Runs { generation: 1, slots: vec![0, 1] }]),
                 duration_ms: Some(740),
                 handed_over: Some(8),
                 closed_idle: Some(0),
@@ -402,7 +435,9 @@ mod tests {
             r#""listeners":[{"address":"[::]:8080","kind":"tcp","balance":"kernel","#,
             r#""dealing":"kernel","weights":[50,50],"queued":0,"covering":[1]}],"#,
             r#""rollout":{"generation":2,"outcome":"rolled_back","phase":null,"slot":1,"of":2,"#,
-            r#""reason":"worker 6 exited","duration_ms":740,"handed_over":8,"closed_idle":0,"#,
+            r#""reason":"worker 6 exited","paused":null,"waits_for":null,"#,
+            r#""runs":[{"generation":1,"slots":[0,1]}],"#,
+            r#""duration_ms":740,"handed_over":8,"closed_idle":0,"#,
             r#""not_zero":1,"not_movable":{"tls":3},"cut":{"request":0,"upload":0,"event_stream":1,"#,
             r#""websocket":2,"idle_tls":0,"unknown":0}},"totals":{"handed_over":9,"closed_idle":2,"#,
             r#""cut":{"request":0,"upload":0,"event_stream":1,"#,
@@ -421,6 +456,9 @@ mod tests {
             slot: None,
             of: None,
             reason: None,
+            paused: None,
+            waits_for: None,
+            runs: None,
             duration_ms: None,
             handed_over: None,
             closed_idle: None,
@@ -429,7 +467,7 @@ mod tests {
             cut: Cut::default(),
         };
         let text = serde_json::to_string(&rollout).unwrap();
-        assert_eq!(text.matches("null").count(), 15, "{text}");
+        assert_eq!(text.matches("null").count(), 18, "{text}");
         assert_eq!(serde_json::from_str::<Rollout>(&text).unwrap(), rollout);
     }
 
@@ -469,7 +507,10 @@ mod tests {
             &[Outcome::Succeeded, Outcome::Failed, Outcome::RolledBack, Outcome::Aborted],
             "succeeded failed rolled_back aborted",
         );
-        check(&[Phase::Starting, Phase::Probation, Phase::Draining], "starting probation draining");
+        check(
+            &[Phase::Starting, Phase::Probation, Phase::Draining, Phase::Undoing],
+            "starting probation draining undoing",
+        );
         check(
             &[Dealing::Front, Dealing::Kernel, Dealing::Primary, Dealing::Shared],
             "front kernel primary shared",

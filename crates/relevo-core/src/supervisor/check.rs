@@ -4,7 +4,7 @@
 use super::Supervisor;
 use crate::rollout::Phase;
 use crate::worker::{Door, Stage};
-use crate::{Action, Notice, Seat, Spec};
+use crate::{Action, Notice, Seat, Slot, Spec, WorkerId};
 
 impl Supervisor {
     pub(super) fn check_invariants(&mut self) {
@@ -17,6 +17,7 @@ impl Supervisor {
     fn invariants(&self) -> Result<(), String> {
         self.check_counts()?;
         self.check_places()?;
+        self.check_parked()?;
         self.check_left_slots()?;
         self.check_listeners()?;
         self.check_closed()?;
@@ -25,7 +26,9 @@ impl Supervisor {
 
     fn check_counts(&self) -> Result<(), String> {
         let wanted = self.workers.values().filter(|worker| worker.is_wanted()).count();
-        let most = self.wanted as usize + 1;
+        // Whoever is called back by an undone rollout stands beside whoever is to leave.
+        let returning = self.workers.values().filter(|worker| worker.is_returning()).count();
+        let most = self.wanted as usize + returning.max(1);
         if wanted > most {
             return Err(format!("{wanted} workers start or serve, at most {most} may"));
         }
@@ -50,10 +53,9 @@ impl Supervisor {
                     return Err(format!("slot {slot} names worker {id}, which is not wanted"));
                 }
             }
-            let starting = self.rollout.as_ref().map(|rollout| (rollout.slot, rollout.phase));
             if let Some(id) = state.incoming
                 && self.stop.is_none()
-                && starting != Some((slot, Phase::Starting { worker: id }))
+                && !self.is_expected(slot, id)
             {
                 return Err(format!("worker {id} comes to slot {slot} without a rollout"));
             }
@@ -63,6 +65,38 @@ impl Supervisor {
             if state.current != Some(*id) && state.incoming != Some(*id) {
                 return Err(format!("worker {id} is wanted but has no place"));
             }
+        }
+        Ok(())
+    }
+
+    /// A rollout starts its worker in one slot, or calls back whom it has parked.
+    fn is_expected(&self, slot: Slot, id: WorkerId) -> bool {
+        self.rollout.as_ref().is_some_and(|rollout| match rollout.phase {
+            Phase::Starting { worker } => rollout.slot == slot && worker == id,
+            Phase::Undoing => rollout.parked.get(&slot) == Some(&id),
+            Phase::Waiting { .. } | Phase::Probation { .. } | Phase::Draining { .. } => false,
+        })
+    }
+
+    /// Whoever is parked is the way back of a rollout that may need it, and there is one in a slot.
+    fn check_parked(&self) -> Result<(), String> {
+        for (id, worker) in self.workers.iter().filter(|(_, worker)| worker.is_parked()) {
+            let is_way_back = self.rollout.as_ref().is_some_and(|rollout| {
+                rollout.has_a_way_back() && rollout.parked.get(&worker.slot) == Some(id)
+            });
+            if !is_way_back {
+                return Err(format!("worker {id} is parked for nothing"));
+            }
+        }
+        let Some(rollout) = &self.rollout else { return Ok(()) };
+        for (slot, id) in &rollout.parked {
+            let worker = self.workers.get(id);
+            if !worker.is_some_and(|worker| worker.slot == *slot && !rollout.new.contains(id)) {
+                return Err(format!("worker {id} is not a way back for slot {slot}"));
+            }
+        }
+        if rollout.parked.len() > self.wanted as usize {
+            return Err(format!("{} workers are parked", rollout.parked.len()));
         }
         Ok(())
     }
@@ -149,6 +183,8 @@ impl Supervisor {
                 | Action::InspectSockets { worker }
                 | Action::Eligible { worker, on: true, .. }
                 | Action::LameDuck { worker }
+                | Action::Park { worker }
+                | Action::Unpark { worker }
                 | Action::Drain { worker, .. }
                 | Action::Disconnect { worker }
                 | Action::AllowLeave { worker } => *worker,

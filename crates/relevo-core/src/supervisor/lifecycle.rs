@@ -32,12 +32,15 @@ impl Supervisor {
     fn promote(&mut self, id: WorkerId) {
         let now = self.now;
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        let returns = worker.is_returning();
         worker.stage = Stage::Ready;
-        worker.ready_at = Some(now);
+        worker.ready_at.get_or_insert(now);
         let (slot, generation, after) =
             (worker.slot, worker.generation, now.since(worker.spawned_at));
-        self.tell(Notice::WorkerReady { worker: id, slot, after });
-        self.act(Action::InspectSockets { worker: id });
+        if !returns {
+            self.tell(Notice::WorkerReady { worker: id, slot, after });
+            self.act(Action::InspectSockets { worker: id });
+        }
         self.ever_ready = true;
         let serves = self.listened_on(id);
         let state = self.slot_mut(slot);
@@ -50,9 +53,6 @@ impl Supervisor {
         } else {
             None
         };
-        if let Some(old) = old {
-            self.retire(old);
-        }
         self.rollout_worker_ready(id, old);
         self.has_joined(slot, id);
     }
@@ -102,6 +102,7 @@ impl Supervisor {
             self.slot_mut(slot).failed_once = true;
         }
         let was_incoming = self.slot(slot).incoming == Some(id);
+        let undoes = self.is_undone_by(id);
         if !was_incoming {
             self.slot_mut(slot).restarts += 1;
         }
@@ -110,7 +111,7 @@ impl Supervisor {
         let next_try = self
             .slot(slot)
             .retry_at
-            .filter(|_| vacant && !was_incoming && self.stop.is_none())
+            .filter(|_| vacant && !was_incoming && !undoes && self.stop.is_none())
             .filter(|_| !self.has_first_start_failed())
             .map(|at| at.since(self.now));
         self.tell(Notice::WorkerFailed { worker: id, slot, failure: failure.clone(), next_try });
@@ -141,8 +142,9 @@ impl Supervisor {
         let (settled, move_until) = (self.now + SETTLE, self.now + MOVE_LIMIT);
         let linger_until = deadline.max(self.linger_end());
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        let drains = worker.can_finish_work();
         match worker.stage {
-            Stage::Starting { .. } | Stage::Ready if worker.listens_at_all() => {
+            Stage::Starting { .. } | Stage::Ready | Stage::Parked { .. } if drains => {
                 let agent = worker.has_agent;
                 let disconnect = if agent { Disconnect::Last } else { Disconnect::At(settled) };
                 let drain = Drain { deadline, linger_until, move_until, disconnect };
@@ -153,7 +155,7 @@ impl Supervisor {
                     self.act(Action::Drain { worker: id, within, hand_over });
                 }
             }
-            Stage::Starting { .. } | Stage::Ready => self.leave(id),
+            Stage::Starting { .. } | Stage::Ready | Stage::Parked { .. } => self.leave(id),
             Stage::Quitting { .. } => self.allow_leave(id),
             Stage::Draining(_) | Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => {
             }
@@ -169,7 +171,10 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let told = match worker.stage {
             Stage::Draining(drain) => drain.disconnect == Disconnect::Sent,
-            Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => false,
+            Stage::Starting { .. }
+            | Stage::Ready
+            | Stage::Parked { .. }
+            | Stage::Quitting { .. } => false,
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => return,
         };
         worker.stage = Stage::Leaving { signal_at };
@@ -217,6 +222,7 @@ impl Supervisor {
             Stage::Starting { deadline } => self.not_ready_in_time(id, deadline),
             Stage::Ready | Stage::Killed => {}
             Stage::Quitting { .. } => self.allow_leave(id),
+            Stage::Parked { .. } => self.parked_too_long(id, slot),
             Stage::Draining(drain @ Drain { disconnect: Disconnect::At(_), .. })
                 if now < drain.deadline =>
             {
@@ -278,6 +284,7 @@ impl Supervisor {
             }
             Stage::Starting { .. }
             | Stage::Ready
+            | Stage::Parked { .. }
             | Stage::Quitting { .. }
             | Stage::Draining(_)
             | Stage::Leaving { .. }
@@ -328,7 +335,10 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         match worker.stage {
             Stage::Draining(drain) => signal_at = signal_at.min(drain.deadline),
-            Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => {}
+            Stage::Starting { .. }
+            | Stage::Ready
+            | Stage::Parked { .. }
+            | Stage::Quitting { .. } => {}
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => return,
         }
         worker.stage = Stage::Leaving { signal_at };

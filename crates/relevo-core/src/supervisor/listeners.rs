@@ -11,6 +11,8 @@ use crate::{
 
 /// What bare Node gives for an address that is taken (`errno(3)`, Linux).
 const EADDRINUSE: i32 = 98;
+/// How many requests to listen a parked worker may have waiting for the day that it serves again.
+const MAX_POSTPONED: usize = 64;
 /// What is given to a worker that wants more listeners than a service may have.
 const EMFILE: i32 = 24;
 
@@ -26,6 +28,17 @@ impl Supervisor {
             return;
         }
         worker.last_query = Some(query);
+        if !worker.is_parked() {
+            self.answer_request(id, query, wish);
+        } else if worker.postponed.len() < MAX_POSTPONED {
+            worker.postponed.push((query, wish));
+        } else {
+            self.act(Action::Refuse { worker: id, query, errno: EMFILE });
+        }
+    }
+
+    pub(super) fn answer_request(&mut self, id: WorkerId, query: QueryId, wish: Wish) {
+        let Some(worker) = self.workers.get(&id) else { return };
         let slot = worker.slot;
         let Some(listener_id) = self.find_or_add_listener(&wish) else {
             self.act(Action::Refuse { worker: id, query, errno: EMFILE });
@@ -148,8 +161,8 @@ impl Supervisor {
         if worker.doors.remove(&listener).is_none() {
             return;
         }
-        if worker.is_ready() {
-            let slot = worker.slot;
+        let slot = worker.slot;
+        if worker.is_ready() && !self.has_hung_up(id, listener) {
             self.slot_mut(slot).serves.remove(&listener);
         }
     }

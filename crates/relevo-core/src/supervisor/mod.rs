@@ -15,6 +15,7 @@ mod record;
 mod rollouts;
 mod scaling;
 mod stop;
+mod undo;
 mod view;
 
 #[cfg(test)]
@@ -37,7 +38,7 @@ use crate::{
 };
 
 pub use view::{
-    ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord, Totals, View,
+    ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord, Totals, View, Waits,
     WorkerView, WorkerWord,
 };
 
@@ -47,6 +48,14 @@ pub(crate) const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
 pub(crate) const LOST_CHANNEL_GRACE: Duration = Duration::from_secs(1);
 /// How long a rollout waits for the idle connections of a worker to be handed over.
 pub(crate) const MOVE_LIMIT: Duration = Duration::from_secs(5);
+/// How long a rollout waits for a worker's word that it accepts nothing any more.
+pub(crate) const PARK_GRACE: Duration = Duration::from_secs(5);
+/// How long a worker may be parked: for as long as somebody holds a rollout, but not for ever.
+const PARK_LIMIT: Duration = Duration::from_secs(3600);
+/// How long a parked worker may take to listen again.
+const UNPARK_LIMIT: Duration = Duration::from_secs(5);
+/// After how long the log is told what a rollout waits for.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
 /// How long connections on their way to a worker without an agent have to arrive before it is told
 /// to disconnect. (Node 26 cuts those that have not sent anything yet: `docs/node-channel.md`, 5.)
 const SETTLE: Duration = Duration::from_millis(20);
@@ -180,7 +189,8 @@ impl Supervisor {
         });
         let stop = self.stop.as_ref().and_then(stop::Stop::deadline);
         let sockets = self.retirement_deadline().into_iter().chain(self.outage_deadline());
-        let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop);
+        let rollout = self.rollout.as_ref().and_then(|rollout| rollout.deadline(self.now));
+        let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop).chain(rollout);
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

@@ -33,7 +33,8 @@ impl Supervisor {
             Event::ChannelEnded { worker } => self.channel_ended(worker),
             Event::Misbehaved { worker, reason } => self.misbehaved(worker, reason),
             Event::StoppedAccepting { worker } => {
-                if let Some(worker) = self.draining_mut(worker) {
+                let worker = self.workers.get_mut(&worker);
+                if let Some(worker) = worker.filter(|worker| worker.is_told_to_stop_accepting()) {
                     worker.stopped_accepting = true;
                 }
             }
@@ -53,6 +54,9 @@ impl Supervisor {
             Event::QueuesEmptied => self.queues_emptied(),
             Event::Configured { spec } => self.configured(*spec),
             Event::ReloadRequested { request } => self.reload_requested(request),
+            Event::AbortRequested { request } => self.abort_requested(request),
+            Event::PauseRequested { request } => self.hold_requested(request, true),
+            Event::ResumeRequested { request } => self.hold_requested(request, false),
             Event::ScaleRequested { scale, wait, request } => {
                 self.scale_requested(scale, wait, request);
             }
@@ -122,7 +126,7 @@ impl Supervisor {
         match worker.stage {
             // Most often it is dying, and its exit will tell more: wait for that a moment.
             Stage::Starting { .. } | Stage::Ready => {}
-            Stage::Quitting { .. } | Stage::Draining(_) => self.leave(id),
+            Stage::Quitting { .. } | Stage::Parked { .. } | Stage::Draining(_) => self.leave(id),
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => {}
         }
     }
@@ -153,8 +157,9 @@ impl Supervisor {
                 worker.stage = Stage::Quitting { until: now + super::LEAVE_LIMIT };
                 self.tell(Notice::WorkerLeaving { worker: id, slot });
                 self.vacate(id, slot, ready_at);
+                self.rollout_worker_failed(id, &Failure::AskedToLeave);
             }
-            Stage::Draining(_) => self.allow_leave(id),
+            Stage::Parked { .. } | Stage::Draining(_) => self.allow_leave(id),
             Stage::Leaving { .. } => self.act(Action::AllowLeave { worker: id }),
             Stage::Quitting { .. } | Stage::Stopping { .. } | Stage::Killed => {}
         }
@@ -182,7 +187,7 @@ impl Supervisor {
 
     /// Whether the client waits for its answer already.
     pub(super) fn is_waited_for(&self, request: Option<RequestId>) -> bool {
-        let rollout = self.rollout.iter().flat_map(|rollout| &rollout.requests);
+        let rollout = self.rollout.iter().flat_map(crate::rollout::Rollout::waiting);
         let scaling = self.scaling.iter().flat_map(|scaling| &scaling.requests);
         let stop = self.stop.iter().flat_map(|stop| &stop.requests);
         let mut waiting = self.reload_waiters.iter().chain(rollout).chain(scaling).chain(stop);
@@ -193,6 +198,9 @@ impl Supervisor {
         self.reload_waiters.retain(|waiting| *waiting != request);
         if let Some(rollout) = &mut self.rollout {
             rollout.requests.retain(|waiting| *waiting != request);
+            if let Some(undo) = &mut rollout.undo {
+                undo.requests.retain(|waiting| *waiting != request);
+            }
         }
         if let Some(scaling) = &mut self.scaling {
             scaling.requests.retain(|waiting| *waiting != request);

@@ -1,10 +1,13 @@
-//! Rollouts: see the diagram in `rollout.rs`.
+//! Rollouts: see the diagram in `rollout.rs`. The way back is in `undo.rs`.
 
-use super::Supervisor;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{PARK_LIMIT, STUCK_AFTER, Supervisor};
 use crate::rollout::{Phase, Rollout};
+use crate::worker::{Stage, Worker};
 use crate::{
-    Action, Answer, Failure, Generation, Left, Moved, Notice, Notify, Outcome, Refusal,
-    RolloutReport, ScaleOutcome, Slot, Step, WorkerId,
+    Action, Answer, Generation, Left, Moved, Notice, Notify, Outcome, Refusal, RolloutReport,
+    ScaleOutcome, Slot, Step, WorkerId,
 };
 
 impl Supervisor {
@@ -13,14 +16,18 @@ impl Supervisor {
             return;
         }
         self.begin_wanted_rollout();
+        self.forget_lost_ways_back();
         self.pass_over_left_slots();
         // One rollout can pass several slots in one go where old workers are gone already.
         while let Some(rollout) = &self.rollout {
-            let (slot, phase) = (rollout.slot, rollout.phase);
+            let (slot, phase, paused) = (rollout.slot, rollout.phase, rollout.paused);
             let moved = match phase {
+                Phase::Waiting { .. } | Phase::Probation { .. } if paused => false,
                 Phase::Waiting { told } => self.start_incoming(slot, told),
                 Phase::Starting { .. } => false,
-                Phase::Draining { old } => self.finish_slot(slot, old),
+                Phase::Probation { old, until } => until <= self.now && self.finish_slot(slot, old),
+                Phase::Draining { tell_at } => self.finish_rollout(slot, tell_at),
+                Phase::Undoing => self.finish_undo(),
             };
             if !moved {
                 break;
@@ -44,6 +51,11 @@ impl Supervisor {
             requests: std::mem::take(&mut self.reload_waiters),
             slot: Slot(0),
             phase: Phase::Waiting { told: false },
+            paused: false,
+            new: BTreeSet::new(),
+            parked: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            undo: None,
             cut: Left::default(),
             moved: Moved::default(),
         });
@@ -55,8 +67,12 @@ impl Supervisor {
 
     /// A rollout that had come to a slot that has left has replaced all that there are.
     fn pass_over_left_slots(&mut self) {
-        if self.rollout.as_ref().is_some_and(|rollout| rollout.slot.0 >= self.wanted) {
-            self.end_rollout(Outcome::Succeeded);
+        let wanted = self.wanted;
+        let passes = |rollout: &Rollout| {
+            rollout.slot.0 >= wanted && rollout.has_a_way_back() && !rollout.paused
+        };
+        if self.rollout.as_ref().is_some_and(passes) {
+            self.give_up_way_back();
         }
     }
 
@@ -68,7 +84,8 @@ impl Supervisor {
         if !room {
             rollout.phase = Phase::Waiting { told: true };
             if !told {
-                self.tell(Notice::RolloutWaits { generation });
+                let workers = self.hinderers();
+                self.tell(Notice::RolloutWaits { generation, workers });
             }
             return false;
         }
@@ -80,21 +97,67 @@ impl Supervisor {
         state.backoff.reset();
         if let Some(rollout) = &mut self.rollout {
             rollout.phase = Phase::Starting { worker: id };
+            rollout.new.insert(id);
         }
         self.report_progress(slot, Step::Started(id));
         true
     }
 
+    /// Workers on their way out that are not on the way back of this rollout.
+    pub(super) fn hinderers(&self) -> Vec<WorkerId> {
+        let leaving = |worker: &Worker| !worker.is_wanted() && !worker.is_parked();
+        self.workers.iter().filter(|(_, worker)| leaving(worker)).map(|(id, _)| *id).collect()
+    }
+
+    /// The new worker of a slot is ready. Whom it replaces stops accepting; whether it can begin again
+    /// depends on its agent. Who was parked and is back replaces the new one for good.
     pub(super) fn rollout_worker_ready(&mut self, id: WorkerId, old: Option<WorkerId>) {
-        let Some(rollout) = &mut self.rollout else { return };
-        if rollout.phase == (Phase::Starting { worker: id }) {
-            rollout.phase = Phase::Draining { old };
-            let slot = rollout.slot;
-            self.report_progress(slot, Step::Ready(id));
+        let rollout = self.rollout.as_ref();
+        let place = rollout.map(|rollout| (rollout.slot, rollout.phase));
+        if let Some((slot, Phase::Starting { worker })) = place
+            && worker == id
+        {
+            if let Some(old) = old {
+                self.park(slot, old);
+            }
+            self.begin_probation(slot, id, old);
+        } else if rollout.is_some_and(|rollout| rollout.parked.values().any(|other| *other == id)) {
+            self.has_returned(id, old);
+        } else if let Some(old) = old {
+            // At a stop the rollout is over, and its last worker may become ready all the same.
+            self.retire(old);
         }
     }
 
-    /// Goes on to the next slot when the old worker accepts nothing more and has no request left.
+    fn begin_probation(&mut self, slot: Slot, id: WorkerId, old: Option<WorkerId>) {
+        let is_last = slot.0 + 1 >= self.wanted;
+        let (now, probation) = (self.now, self.spec.probation);
+        let Some(rollout) = &mut self.rollout else { return };
+        let is_first = rollout.new.len() == 1;
+        let until = if is_first || is_last { now + probation } else { now };
+        rollout.phase = Phase::Probation { old, until };
+        self.report_progress(slot, Step::Ready(id));
+    }
+
+    /// A worker that could not be told to listen again drains at once.
+    fn park(&mut self, slot: Slot, id: WorkerId) {
+        let listens_on = self.listened_on(id);
+        let (since, until) = (self.now, self.now + PARK_LIMIT);
+        let worker = self.workers.get_mut(&id);
+        let able = worker
+            .filter(|worker| worker.is_ready() && worker.has_agent && worker.listens_at_all());
+        let Some(rollout) = &mut self.rollout else { return };
+        let Some(worker) = able else {
+            rollout.leaving.insert(id);
+            return self.retire(id);
+        };
+        worker.stage = Stage::Parked { since, until };
+        worker.owes = listens_on;
+        rollout.parked.insert(slot, id);
+        self.act(Action::Park { worker: id });
+    }
+
+    /// Goes on to the next slot when the old worker accepts nothing more.
     fn finish_slot(&mut self, slot: Slot, old: Option<WorkerId>) -> bool {
         let old_worker = old.and_then(|id| self.workers.get(&id));
         if old_worker.is_some_and(|worker| worker.holds_up_rollout(self.now)) {
@@ -103,54 +166,127 @@ impl Supervisor {
         if let Some(new) = self.slot(slot).current {
             self.report_progress(slot, Step::Replaced(new));
         }
-        let last = slot.0 + 1 >= self.wanted;
-        if last {
-            self.end_rollout(Outcome::Succeeded);
-        } else if let Some(rollout) = &mut self.rollout {
-            rollout.slot = Slot(slot.0 + 1);
-            rollout.phase = Phase::Waiting { told: false };
+        if slot.0 + 1 >= self.wanted {
+            self.give_up_way_back();
+        } else {
+            self.begin_next_slot(slot);
         }
         true
     }
 
-    pub(super) fn rollout_worker_failed(&mut self, id: WorkerId, failure: &Failure) {
-        let concerned = self
-            .rollout
-            .as_ref()
-            .is_some_and(|rollout| rollout.phase == (Phase::Starting { worker: id }));
-        if concerned {
-            self.end_rollout(Outcome::Failed { worker: id, failure: failure.clone() });
+    fn begin_next_slot(&mut self, slot: Slot) {
+        if let Some(rollout) = &mut self.rollout {
+            rollout.slot = Slot(slot.0 + 1);
+            rollout.phase = Phase::Waiting { told: false };
         }
+    }
+
+    /// The new generation has proved itself: whoever is parked finishes its work and ends.
+    fn give_up_way_back(&mut self) {
+        let tell_at = Some(self.now + STUCK_AFTER);
+        let Some(rollout) = &mut self.rollout else { return };
+        rollout.phase = Phase::Draining { tell_at };
+        for (slot, id) in std::mem::take(&mut rollout.parked) {
+            self.let_go(slot, id);
+        }
+    }
+
+    /// Whoever was parked drains.
+    fn let_go(&mut self, slot: Slot, id: WorkerId) {
+        if let Some(rollout) = &mut self.rollout {
+            rollout.leaving.insert(id);
+        }
+        self.retire(id);
+        self.report_progress(slot, Step::Finishes(id));
+    }
+
+    /// A worker may be parked for so long only: its slot has no way back any more.
+    pub(super) fn parked_too_long(&mut self, id: WorkerId, slot: Slot) {
+        self.tell(Notice::ParkedTooLong { worker: id, slot });
+        self.let_go(slot, id);
+        self.forget_lost_ways_back();
+    }
+
+    /// A parked worker may have died, or its slot have left.
+    pub(super) fn forget_lost_ways_back(&mut self) {
+        let workers = &self.workers;
+        let Some(rollout) = &mut self.rollout else { return };
+        let is_one = |worker: &Worker| worker.is_parked() || worker.is_returning();
+        rollout.parked.retain(|_, id| workers.get(id).is_some_and(is_one));
+    }
+
+    /// Everything is replaced, unless slots have joined meanwhile: when the old workers are done with
+    /// their work, the rollout is over.
+    fn finish_rollout(&mut self, slot: Slot, tell_at: Option<crate::Time>) -> bool {
+        let held_up_by = self.rollout_held_up_by();
+        if held_up_by.is_empty() {
+            if slot.0 + 1 < self.wanted {
+                self.begin_next_slot(slot);
+            } else {
+                self.end_rollout(Outcome::Succeeded);
+            }
+            return true;
+        }
+        if tell_at.is_some_and(|at| at <= self.now) {
+            let Some(rollout) = &mut self.rollout else { return false };
+            rollout.phase = Phase::Draining { tell_at: None };
+            let generation = rollout.generation;
+            self.tell(Notice::RolloutWaitsForDrain { generation, workers: held_up_by });
+        }
+        false
+    }
+
+    /// Who must finish its work before the rollout is over.
+    pub(super) fn rollout_held_up_by(&self) -> Vec<(WorkerId, Option<Left>)> {
+        let leaving = self.rollout.iter().flat_map(|rollout| &rollout.leaving);
+        let workers = leaving.filter_map(|id| self.workers.get(id).map(|worker| (*id, worker)));
+        let holding = workers.filter(|(_, worker)| worker.holds_up_rollout(self.now));
+        holding.map(|(id, worker)| (id, worker.left)).collect()
     }
 
     pub(super) fn end_rollout(&mut self, outcome: Outcome) {
         let Some(rollout) = self.rollout.take() else { return };
         let succeeded = outcome == Outcome::Succeeded;
         self.settle_configuration(succeeded);
-        let has_new = matches!(rollout.phase, Phase::Draining { .. });
-        let replaced = rollout.slot.0 + u32::from(has_new);
-        let report = RolloutReport {
-            generation: rollout.generation,
-            outcome,
-            replaced: replaced.min(self.wanted),
-            of: self.wanted,
-            duration: self.now.since(rollout.started_at),
-            cut: rollout.cut,
-            moved: rollout.moved,
-            serving: self.generation,
-        };
         if succeeded {
             self.generation = rollout.generation;
         }
+        let report = self.rollout_report(&rollout, outcome);
         self.tell(Notice::RolloutEnded(report.clone()));
-        for request in rollout.requests {
+        for request in rollout.waiting() {
             let answer = Answer::RolledOut(report.clone());
-            self.act(Action::Reply { request, answer });
+            self.act(Action::Reply { request: *request, answer });
         }
         if self.stop.is_none() && self.announced {
             self.act(Action::Notify(Notify::Ready));
         }
         self.last_rollout = Some(report);
+        for id in rollout.parked.into_values() {
+            if self.workers.get(&id).is_some_and(Worker::is_parked) {
+                self.retire(id);
+            }
+        }
+    }
+
+    pub(super) fn rollout_report(&self, rollout: &Rollout, outcome: Outcome) -> RolloutReport {
+        let mut runs: BTreeMap<Generation, Vec<Slot>> = BTreeMap::new();
+        for slot in self.slot_numbers() {
+            runs.entry(self.slot(slot).generation).or_default().push(slot);
+        }
+        let replaced = runs.get(&rollout.generation).map_or(0, Vec::len);
+        RolloutReport {
+            generation: rollout.generation,
+            outcome,
+            slot: rollout.undo.as_ref().map(|undo| undo.slot),
+            replaced: replaced as u32,
+            returned: rollout.undo.as_ref().map_or(0, |undo| undo.returned),
+            of: self.wanted,
+            runs,
+            duration: self.now.since(rollout.started_at),
+            cut: rollout.cut,
+            moved: rollout.moved,
+            serving: self.generation,
+        }
     }
 
     /// Adds what a drain cut short to the report of the rollout, or scaling, that it belongs to.
@@ -187,7 +323,7 @@ impl Supervisor {
 
     /// At a stop nothing is changed any more.
     pub(super) fn abandon_changes(&mut self) {
-        self.end_rollout(Outcome::Aborted);
+        self.end_rollout(Outcome::Stopped);
         self.reload_wanted = false;
         for request in std::mem::take(&mut self.reload_waiters) {
             self.refuse(Some(request), Refusal::Stopping);

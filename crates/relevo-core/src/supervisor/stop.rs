@@ -198,7 +198,7 @@ impl Supervisor {
             }
             Stage::Leaving { signal_at } => *signal_at = signal.min(*signal_at),
             Stage::Stopping { kill_at } => *kill_at = kill.min(*kill_at),
-            Stage::Starting { .. } | Stage::Ready | Stage::Killed => {}
+            Stage::Starting { .. } | Stage::Ready | Stage::Parked { .. } | Stage::Killed => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can be seen of a service: `status` and all other displays read this and nothing else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Supervisor;
@@ -51,6 +52,8 @@ pub enum WorkerWord {
     Starting,
     /// It serves.
     Ready,
+    /// A rollout has replaced it: it accepts nothing new, and can serve again.
+    Parked,
     /// It accepts nothing new and finishes its work.
     Draining,
     /// It has no work left, only idle connections.
@@ -64,8 +67,23 @@ pub enum WorkerWord {
 pub enum RolloutPhase {
     /// A new worker starts (or waits until old ones have ended).
     Starting,
-    /// The old worker of the slot finishes its requests.
+    /// The new worker of the slot serves, and has to prove itself.
+    Probation,
+    /// There is no way back any more: old workers finish their requests.
     Draining,
+    /// It is undone: parked workers serve again, new ones finish their requests.
+    Undoing,
+}
+
+/// What a rollout waits for that may take long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// For somebody to resume or abort it.
+    Paused,
+    /// As many workers are on their way out as there may be: these.
+    Room(Vec<WorkerId>),
+    /// Workers that have been replaced finish their work: these, with what their agents count.
+    Drain(Vec<(WorkerId, Option<Left>)>),
 }
 
 /// What the drains of all workers did, since the service began.
@@ -137,6 +155,14 @@ pub struct RolloutView {
     pub generation: Generation,
     /// How it ended; `None` while it goes on.
     pub outcome: Option<Outcome>,
+    /// In how many slots a parked worker serves again, where it was undone.
+    pub returned: u32,
+    /// How many slots run what it brings; 0 while it goes on.
+    pub replaced: u32,
+    /// Which slots run which generation.
+    pub runs: BTreeMap<Generation, Vec<Slot>>,
+    /// What it waits for, if that is not its turn.
+    pub waits: Option<Waits>,
     /// Where it is; `None` when it is over.
     pub phase: Option<RolloutPhase>,
     /// In which slot; once it is over, the one where it failed, if it did.
@@ -153,13 +179,15 @@ pub struct RolloutView {
 
 impl From<&RolloutReport> for RolloutView {
     fn from(report: &RolloutReport) -> Self {
-        let failed = matches!(report.outcome, Outcome::Failed { .. });
         Self {
             generation: report.generation,
             outcome: Some(report.outcome.clone()),
+            returned: report.returned,
+            replaced: report.replaced,
+            runs: report.runs.clone(),
+            waits: None,
             phase: None,
-            // Slots are replaced in order, so it failed in the one after those that were.
-            slot: failed.then_some(Slot(report.replaced)),
+            slot: report.slot,
             of: report.of,
             duration: report.duration,
             cut: report.cut,
@@ -196,7 +224,12 @@ impl<'a> View<'a> {
 
     /// The last rollout, if it failed and none has succeeded since.
     pub fn failed_rollout(&self) -> Option<&'a RolloutReport> {
-        let failed = |report: &&RolloutReport| matches!(report.outcome, Outcome::Failed { .. });
+        let failed = |report: &&RolloutReport| match report.outcome {
+            Outcome::Failed { .. } => true,
+            // Somebody's wish; but two generations should not serve side by side for long.
+            Outcome::Aborted => report.replaced > 0,
+            Outcome::Succeeded | Outcome::Stopped => false,
+        };
         self.0.last_rollout.as_ref().filter(failed)
     }
 
@@ -240,24 +273,41 @@ impl<'a> View<'a> {
 
     /// The rollout in progress, else the last one.
     pub fn rollout(&self) -> Option<RolloutView> {
-        let of = self.0.wanted;
         if let Some(rollout) = &self.0.rollout {
             let phase = match rollout.phase {
                 Phase::Waiting { .. } | Phase::Starting { .. } => RolloutPhase::Starting,
+                Phase::Probation { .. } => RolloutPhase::Probation,
                 Phase::Draining { .. } => RolloutPhase::Draining,
+                Phase::Undoing => RolloutPhase::Undoing,
             };
+            let report = self.0.rollout_report(rollout, Outcome::Stopped);
             return Some(RolloutView {
                 generation: rollout.generation,
                 outcome: None,
+                replaced: 0,
+                waits: self.rollout_waits(),
                 phase: Some(phase),
                 slot: Some(rollout.slot),
-                of,
-                duration: self.0.now.since(rollout.started_at),
-                cut: rollout.cut,
-                moved: rollout.moved,
+                ..RolloutView::from(&report)
             });
         }
         self.0.last_rollout.as_ref().map(RolloutView::from)
+    }
+
+    fn rollout_waits(&self) -> Option<Waits> {
+        let rollout = self.0.rollout.as_ref()?;
+        match rollout.phase {
+            Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. }
+                if rollout.paused =>
+            {
+                Some(Waits::Paused)
+            }
+            Phase::Waiting { .. } => Some(Waits::Room(self.0.hinderers())),
+            Phase::Starting { .. } | Phase::Probation { .. } => None,
+            Phase::Draining { .. } | Phase::Undoing => {
+                Some(self.0.rollout_held_up_by()).filter(|by| !by.is_empty()).map(Waits::Drain)
+            }
+        }
     }
 
     fn slot(&self, slot: Slot) -> SlotView {
@@ -287,6 +337,7 @@ impl<'a> View<'a> {
         let word = match worker.stage {
             Stage::Starting { .. } => WorkerWord::Starting,
             Stage::Ready => WorkerWord::Ready,
+            Stage::Parked { .. } => WorkerWord::Parked,
             Stage::Draining(_) if worker.is_lingering() => WorkerWord::Lingering,
             Stage::Draining(_) | Stage::Quitting { .. } => WorkerWord::Draining,
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => WorkerWord::Stopping,

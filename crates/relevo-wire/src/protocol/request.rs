@@ -25,6 +25,12 @@ pub enum Verb {
         /// Whether the answer waits until they are; else it comes once it is accepted.
         wait: bool,
     },
+    /// Undo the rollout in progress; answered by the [`crate::status::Rollout`] when that is done.
+    Abort,
+    /// Hold the rollout in progress where it is; answered by a [`crate::status::Held`].
+    Pause,
+    /// Let it go on; answered likewise.
+    Resume,
     /// Drain and stop; answered by [`super::Nothing`] when no worker is left, just before the
     /// primary exits.
     Stop,
@@ -57,7 +63,8 @@ impl Count {
 }
 
 impl Verb {
-    const WORDS: [&'static str; 4] = ["status", "reload", "scale", "stop"];
+    const WORDS: [&'static str; 7] =
+        ["status", "reload", "scale", "abort", "pause", "resume", "stop"];
 
     /// The word for it on the wire and on the command line.
     pub const fn word(self) -> &'static str {
@@ -65,6 +72,9 @@ impl Verb {
             Self::Status => "status",
             Self::Reload { .. } | Self::DryRun => "reload",
             Self::Scale { .. } => "scale",
+            Self::Abort => "abort",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
             Self::Stop => "stop",
         }
     }
@@ -85,6 +95,9 @@ impl Verb {
                 let to = Count::parse(&mut args)?;
                 (Self::Scale { to, wait: args.bool_or("wait", true)? }, args)
             }
+            "abort" => (Self::Abort, args(&[])?),
+            "pause" => (Self::Pause, args(&[])?),
+            "resume" => (Self::Resume, args(&[])?),
             "stop" => (Self::Stop, args(&[])?),
             _ => {
                 let known = list(&Self::WORDS);
@@ -143,7 +156,7 @@ impl Serialize for Args {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut args = serializer.serialize_map(None)?;
         match self.0 {
-            Verb::Status | Verb::Stop => {}
+            Verb::Status | Verb::Abort | Verb::Pause | Verb::Resume | Verb::Stop => {}
             Verb::DryRun => args.serialize_entry("dry_run", &true)?,
             Verb::Reload { wait } => args.serialize_entry("wait", &wait)?,
             Verb::Scale { to, wait } => {
@@ -204,6 +217,9 @@ mod tests {
                 Verb::Scale { to: Count::By(-1), wait: false },
                 r#"{"id":7,"do":"scale","args":{"by":-1,"wait":false}}"#,
             ),
+            (Verb::Abort, r#"{"id":7,"do":"abort","args":{}}"#),
+            (Verb::Pause, r#"{"id":7,"do":"pause","args":{}}"#),
+            (Verb::Resume, r#"{"id":7,"do":"resume","args":{}}"#),
             (Verb::Stop, r#"{"id":7,"do":"stop","args":{}}"#),
         ];
         for (verb, text) in cases {
@@ -228,7 +244,7 @@ mod tests {
         check(
             r#"{"id":1,"do":"dance","args":{}}"#,
             Some(1),
-            "unknown verb `dance`; known: `status`, `reload`, `scale`, `stop`",
+            "unknown verb `dance`; known: `status`, `reload`, `scale`, `abort`, `pause`, `resume`, `stop`",
         );
         check(
             r#"{"id":1,"do":"reload","args":{"now":true}}"#,

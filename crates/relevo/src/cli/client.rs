@@ -22,7 +22,7 @@ use relevo_wire::protocol::{
     self, BadReply, Body, Hello, HelloReply, LineReader, LineTooLong, Progress, Reply, Request,
     Verb,
 };
-use relevo_wire::status::{Rollout, Scaling};
+use relevo_wire::status::{Held, Rollout, Scaling};
 use relevo_wire::{ExitCode, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -248,7 +248,12 @@ impl Answer {
         serde_json::from_value(self.value.clone()).map_err(ClientError::NotUnderstood)
     }
 
-    /// The answer to [`Verb::Reload`].
+    /// The answer to [`Verb::Pause`] and [`Verb::Resume`].
+    pub(crate) fn held(&self) -> Result<Held, ClientError> {
+        serde_json::from_value(self.value.clone()).map_err(ClientError::NotUnderstood)
+    }
+
+    /// The answer to [`Verb::Reload`] and [`Verb::Abort`].
     pub(crate) fn rollout(&self) -> Result<Rollout, ClientError> {
         serde_json::from_value(self.value.clone()).map_err(ClientError::NotUnderstood)
     }

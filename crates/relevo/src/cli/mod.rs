@@ -1,12 +1,15 @@
 //! The commands, one file each.
 
+mod abort;
 mod check;
 mod chosen;
 mod client;
 pub(crate) mod exec;
+mod pause;
 mod prove;
 mod ps;
 mod reload;
+mod resume;
 mod run;
 mod scale;
 mod services;
@@ -36,6 +39,9 @@ struct Cli {
 enum Command {
     Run(Box<run::Args>),
     Reload(reload::Args),
+    Abort(abort::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
     Scale(scale::Args),
     Status(status::Args),
     Ps(ps::Args),
@@ -88,6 +94,9 @@ pub(crate) fn main() -> process::ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(*args),
         Command::Reload(args) => reload::run(&args),
+        Command::Abort(args) => abort::run(&args),
+        Command::Pause(args) => pause::run(&args),
+        Command::Resume(args) => resume::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Ps(args) => ps::run(&args),

@@ -118,7 +118,8 @@ fn step(progress: Progress) -> Option<String> {
     Some(match progress.phase {
         Some(Phase::Starting) => format!("{place}: {worker} started"),
         Some(Phase::Probation) => format!("{place}: {worker} ready, on probation"),
-        Some(Phase::Draining) => format!("{place}: {worker} ready, old one draining"),
+        Some(Phase::Draining) => format!("{place}: {worker} finishes its work"),
+        Some(Phase::Undoing) => format!("{place}: {worker} serves again"),
         None => format!("{place}: replaced"),
     })
 }
@@ -160,6 +161,9 @@ mod tests {
             slot: None,
             of: Some(4),
             reason: reason.map(str::to_owned),
+            paused: None,
+            waits_for: None,
+            runs: None,
             duration_ms: Some(812),
             handed_over: None,
             closed_idle: None,
@@ -204,7 +208,7 @@ mod tests {
         check(progress(Some(Phase::Starting), Some(9)), "slot 0 (1 of 4): worker 9 started");
         check(
             progress(Some(Phase::Draining), Some(9)),
-            "slot 0 (1 of 4): worker 9 ready, old one draining",
+            "slot 0 (1 of 4): worker 9 finishes its work",
         );
         check(progress(None, Some(9)), "slot 0 (1 of 4): replaced");
         check(progress(Some(Phase::Starting), None), "slot 0 (1 of 4): the new worker started");

@@ -136,7 +136,9 @@ fn step(progress: Progress) -> Option<String> {
     let place = place(slot, Some(of));
     Some(match progress.phase {
         Some(Phase::Starting) => format!("{place}: {worker} started"),
-        Some(Phase::Probation | Phase::Draining) | None => format!("{place}: {worker} ready"),
+        Some(Phase::Probation | Phase::Draining | Phase::Undoing) | None => {
+            format!("{place}: {worker} ready")
+        }
     })
 }
 

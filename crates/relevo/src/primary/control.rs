@@ -22,7 +22,7 @@ use relevo_wire::ExitCode;
 use relevo_wire::protocol::{
     self, Count, Failure, Hello, HelloReply, LineReader, Nothing, Reply, Request, Verb,
 };
-use relevo_wire::status::Phase;
+use relevo_wire::status::{Held, Phase};
 use serde::Serialize;
 
 use super::token::Token;
@@ -205,7 +205,9 @@ impl Control {
         let Some(waiting) = self.requests.get(&request).copied() else { return };
         let (phase, worker) = match progress.step {
             Step::Started(worker) => (Some(Phase::Starting), worker),
-            Step::Ready(worker) => (Some(Phase::Draining), worker),
+            Step::Ready(worker) => (Some(Phase::Probation), worker),
+            Step::Finishes(worker) => (Some(Phase::Draining), worker),
+            Step::Returned(worker) => (Some(Phase::Undoing), worker),
             Step::Leaving(worker) => (Some(Phase::Draining), worker),
             // The last word about a slot: nothing goes on there any more.
             Step::Replaced(worker) | Step::Joined(worker) | Step::Left(worker) => (None, worker),
@@ -231,7 +233,13 @@ impl Control {
     ) {
         let Some(Waiting { client, id, verb }) = self.requests.remove(&request) else { return };
         let line = match answer {
+            Answer::RolledOut(report) if verb == Verb::Abort => aborted(id, report),
             Answer::RolledOut(report) => rolled_out(id, report, last_words),
+            Answer::Held { paused, generation, slot, of } => {
+                let (slot, of) = (Some(slot.0), Some(*of));
+                let (paused, generation) = (*paused, generation.0);
+                Reply::ok(id, Held { generation, paused, slot, of }).to_line()
+            }
             Answer::Scaled(report) => scaled(id, report, last_words),
             Answer::Stopped => Reply::ok(id, Nothing {}).to_line(),
             Answer::Refused(refusal) => {
@@ -306,6 +314,18 @@ impl Control {
                     Count::By(by) => Scale::By(by),
                 };
                 Wish::Event(Event::ScaleRequested { scale, wait, request })
+            }
+            Verb::Abort => {
+                let request = self.remember(client, id, verb);
+                Wish::Event(Event::AbortRequested { request })
+            }
+            Verb::Pause => {
+                let request = self.remember(client, id, verb);
+                Wish::Event(Event::PauseRequested { request })
+            }
+            Verb::Resume => {
+                let request = self.remember(client, id, verb);
+                Wish::Event(Event::ResumeRequested { request })
             }
             Verb::Stop => {
                 let request = Some(self.remember(client, id, verb));
@@ -382,7 +402,19 @@ fn rolled_out(
             failure.detail = last_words(*worker);
             failure.to_line(Some(id))
         }
-        Outcome::Aborted => {
+        Outcome::Aborted | Outcome::Stopped => {
+            Failure::new(ExitCode::Failed, log::rollout_ended(report)).to_line(Some(id))
+        }
+    }
+}
+
+/// Who wanted a rollout undone has that, as long as nothing of it is left.
+fn aborted(id: u64, report: &RolloutReport) -> Vec<u8> {
+    match report.outcome {
+        Outcome::Aborted | Outcome::Failed { .. } if report.replaced == 0 => {
+            Reply::ok(id, status::of_report(report)).to_line()
+        }
+        Outcome::Succeeded | Outcome::Aborted | Outcome::Failed { .. } | Outcome::Stopped => {
             Failure::new(ExitCode::Failed, log::rollout_ended(report)).to_line(Some(id))
         }
     }
@@ -407,6 +439,10 @@ fn refused(verb: Verb, refusal: Refusal) -> String {
         Refusal::TooManyWaiting if verb == "reload" => "reload refused: too many clients wait for a reload already; the one that comes next brings the newest code to all of them".to_owned(),
         Refusal::Stopping
         | Refusal::TooManyWaiting
+        | Refusal::NoRollout
+        | Refusal::NoWayBack { .. }
+        | Refusal::BeingUndone
+        | Refusal::NotPaused
         | Refusal::TooFewWorkers { .. }
         | Refusal::TooManyWorkers { .. } => format!("{verb} refused: {}", log::refused(refusal)),
     }

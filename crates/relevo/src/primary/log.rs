@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use relevo_core::{
-    DealerNotice, Disturbance, Exit, ExitHow, Failure, Left, ListenerId, Moved, Notice, Outcome,
-    Refusal, RolloutReport, ScaleOutcome, ScaleReport, Spec, WorkerId,
+    DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, Left, ListenerId, Moved, Notice,
+    Outcome, Refusal, RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Waits, WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -106,9 +106,42 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
             format!("start failed: worker {worker} {}", failed(failure))
         }
         Notice::RolloutStarted { generation } => format!("reload: generation {generation} begins"),
-        Notice::RolloutWaits { generation } => {
-            format!("reload: generation {generation} waits for workers of earlier reloads to end")
+        Notice::RolloutWaits { generation, workers } => {
+            let all: Vec<String> = workers.iter().map(&who).collect();
+            format!(
+                "reload: generation {generation} waits for workers of earlier reloads to end: {}",
+                all.join(", ")
+            )
         }
+        Notice::RolloutWaitsForDrain { generation, workers } => format!(
+            "reload: generation {generation} waits for {} (--drain-timeout bounds that)",
+            drains(workers, who)
+        ),
+        Notice::RolloutHeld { generation, paused: true } => format!(
+            "reload: generation {generation} is paused; `relevo resume` goes on, `relevo abort` undoes it"
+        ),
+        Notice::RolloutHeld { generation, paused: false } => {
+            format!("reload: generation {generation} goes on")
+        }
+        Notice::RolloutUndone { generation, why, parked } => {
+            let why = match why {
+                Outcome::Failed { worker, failure } => {
+                    format!("{} {}", who(worker), failed(failure))
+                }
+                Outcome::Aborted | Outcome::Stopped | Outcome::Succeeded => "aborted".to_owned(),
+            };
+            format!(
+                "reload: undoing generation {generation}: {why}; {} called back",
+                counted(*parked, "parked worker")
+            )
+        }
+        Notice::WorkerReturned { worker, slot } => {
+            format!("slot {slot}: {} serves again", who(worker))
+        }
+        Notice::ParkedTooLong { worker, slot } => format!(
+            "slot {slot}: {} was parked for as long as one may be and is let go: the slot has no way back from this reload",
+            who(worker)
+        ),
         Notice::RolloutEnded(report) => rollout_ended(report),
         Notice::Down { held } => format!(
             "down: no worker was there to accept for {} (--hold); the listeners are closed until one is ready",
@@ -137,20 +170,57 @@ pub(crate) fn rollout_ended(report: &RolloutReport) -> String {
             format!("reload done: generation {generation} on {} slots in {after}{rest}", report.of)
         }
         Outcome::Failed { worker, failure } => {
-            let kept = if report.replaced == 0 {
-                format!("generation {} keeps serving", report.serving)
-            } else {
-                format!(
-                    "{} of {} slots run generation {generation}, the others generation {}",
-                    report.replaced, report.of, report.serving
-                )
-            };
-            format!("reload refused: worker {worker} {}; {kept}", failed(failure))
+            let what = if report.returned > 0 { "undone" } else { "refused" };
+            format!("reload {what}: worker {worker} {}; {}", failed(failure), who_serves(report))
         }
         Outcome::Aborted => {
+            format!("reload of generation {generation} aborted; {}", who_serves(report))
+        }
+        Outcome::Stopped => {
             format!("reload of generation {generation} given up: the service is stopping")
         }
     }
+}
+
+/// Which slots run what after a rollout that did not succeed.
+fn who_serves(report: &RolloutReport) -> String {
+    if report.replaced == 0 {
+        let serves =
+            if report.returned > 0 { "serves again on all slots" } else { "keeps serving" };
+        return format!("generation {} {serves}", report.serving);
+    }
+    let one = |(generation, slots): (&Generation, &Vec<Slot>)| {
+        let noun = if slots.len() == 1 { "slot" } else { "slots" };
+        let numbers: Vec<String> = slots.iter().map(ToString::to_string).collect();
+        let verb = if slots.len() == 1 { "runs" } else { "run" };
+        format!("{noun} {} {verb} generation {generation}", numbers.join(", "))
+    };
+    let all: Vec<String> = report.runs.iter().map(one).collect();
+    format!(
+        "{}: what had been let go could not be taken back; `relevo reload` brings all to the same code",
+        all.join(", ")
+    )
+}
+
+/// What a rollout waits for, as the end of a sentence.
+pub(crate) fn waits_for(waits: &Waits) -> String {
+    match waits {
+        Waits::Paused => "somebody to resume or abort it".to_owned(),
+        Waits::Room(workers) => {
+            let all: Vec<String> = workers.iter().map(|id| format!("worker {id}")).collect();
+            format!("workers of earlier reloads to end: {}", all.join(", "))
+        }
+        Waits::Drain(workers) => drains(workers, |id| format!("worker {id}")),
+    }
+}
+
+fn drains(workers: &[(WorkerId, Option<Left>)], who: impl Fn(&WorkerId) -> String) -> String {
+    let one = |(id, left): &(WorkerId, Option<Left>)| match left {
+        Some(left) if left.work() > 0 => format!("{} to finish {}", who(id), work_left(left)),
+        Some(_) | None => format!("{} to finish", who(id)),
+    };
+    let all: Vec<String> = workers.iter().map(one).collect();
+    all.join(", ")
 }
 
 /// How a scaling went, in one sentence.
@@ -204,6 +274,12 @@ fn counted(count: u32, noun: &str) -> String {
 pub(crate) fn refused(refusal: Refusal) -> String {
     match refusal {
         Refusal::Stopping => "the service is stopping".to_owned(),
+        Refusal::NoRollout => "no reload is going on".to_owned(),
+        Refusal::NoWayBack { generation } => format!(
+            "every slot runs generation {generation} already and the old workers are finishing; to go back, bring the old code back and reload"
+        ),
+        Refusal::BeingUndone => "the reload is being undone".to_owned(),
+        Refusal::NotPaused => "the reload is not paused".to_owned(),
         Refusal::TooManyWaiting => "too many clients wait already".to_owned(),
         Refusal::TooFewWorkers { wanted } => format!(
             "{} wanted now, and one is the least; to end the service, use `relevo stop`",
@@ -241,6 +317,9 @@ pub(crate) fn failed(failure: &Failure) -> String {
         }
         Failure::AskedToLeave => "left by its own wish".to_owned(),
         Failure::ChannelLost => "closed its channel to Relevo and went on running".to_owned(),
+        Failure::HungUp { addresses } => {
+            format!("stopped listening on {}", addresses.join(", "))
+        }
         Failure::HeldTooLong => {
             "had a socket and did not listen on it until --hold was spent".to_owned()
         }

@@ -28,6 +28,8 @@ impl Primary {
             }
             Action::LameDuck { worker } => self.hub.lame_duck(worker),
             Action::EmptyQueues => self.hub.empty_queues(),
+            Action::Park { worker } => self.hub.park(worker),
+            Action::Unpark { worker } => self.hub.unpark(worker),
             Action::Drain { worker, within, hand_over } => {
                 self.hub.drain(worker, within, hand_over);
             }

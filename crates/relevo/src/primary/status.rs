@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use relevo_core::{
     Balance, ExitHow, Generation, Kind, Left, NotMovable, Outcome, RolloutPhase, RolloutReport,
-    RolloutView, ScaleReport, ServiceState, Slot, SlotView, SlotWord, Totals, View, WorkerId,
-    WorkerView, WorkerWord,
+    RolloutView, ScaleReport, ServiceState, Slot, SlotView, SlotWord, Totals, View, Waits,
+    WorkerId, WorkerView, WorkerWord,
 };
 use relevo_sys::{Pid, proc};
 use relevo_wire::status as wire;
@@ -136,6 +136,7 @@ fn worker(view: WorkerView, around: &Surroundings<'_>) -> wire::Worker {
         state: match view.word {
             WorkerWord::Starting => wire::WorkerState::Starting,
             WorkerWord::Ready => wire::WorkerState::Ready,
+            WorkerWord::Parked => wire::WorkerState::Parked,
             WorkerWord::Draining => wire::WorkerState::Draining,
             WorkerWord::Lingering => wire::WorkerState::Lingering,
             WorkerWord::Stopping => wire::WorkerState::Stopping,
@@ -206,15 +207,19 @@ pub(crate) fn of_scaling(report: &ScaleReport) -> wire::Scaling {
 fn rollout(view: &RolloutView) -> wire::Rollout {
     let outcome = view.outcome.as_ref().map(|outcome| match outcome {
         Outcome::Succeeded => wire::Outcome::Succeeded,
+        Outcome::Failed { .. } if view.replaced == 0 && view.returned > 0 => {
+            wire::Outcome::RolledBack
+        }
         Outcome::Failed { .. } => wire::Outcome::Failed,
-        Outcome::Aborted => wire::Outcome::Aborted,
+        Outcome::Aborted | Outcome::Stopped => wire::Outcome::Aborted,
     });
     let reason = view.outcome.as_ref().and_then(|outcome| match outcome {
         Outcome::Succeeded => None,
         Outcome::Failed { worker, failure } => {
             Some(format!("worker {worker} {}", log::failed(failure)))
         }
-        Outcome::Aborted => Some("the service is stopping".to_owned()),
+        Outcome::Aborted => Some("somebody aborted it".to_owned()),
+        Outcome::Stopped => Some("the service is stopping".to_owned()),
     });
     wire::Rollout {
         generation: view.generation.0,
@@ -223,6 +228,9 @@ fn rollout(view: &RolloutView) -> wire::Rollout {
         slot: view.slot.map(|slot| slot.0),
         of: Some(view.of),
         reason,
+        paused: view.phase.map(|_| view.waits == Some(Waits::Paused)),
+        waits_for: view.waits.as_ref().map(log::waits_for),
+        runs: Some(runs(view)),
         duration_ms: Some(milliseconds(view.duration)),
         handed_over: Some(view.moved.handed_over.into()),
         closed_idle: Some(view.moved.closed_idle.into()),
@@ -232,10 +240,20 @@ fn rollout(view: &RolloutView) -> wire::Rollout {
     }
 }
 
+fn runs(view: &RolloutView) -> Vec<wire::Runs> {
+    let one = |(generation, slots): (&Generation, &Vec<Slot>)| wire::Runs {
+        generation: generation.0,
+        slots: slots.iter().map(|slot| slot.0).collect(),
+    };
+    view.runs.iter().map(one).collect()
+}
+
 fn phase(phase: RolloutPhase) -> wire::Phase {
     match phase {
         RolloutPhase::Starting => wire::Phase::Starting,
+        RolloutPhase::Probation => wire::Phase::Probation,
         RolloutPhase::Draining => wire::Phase::Draining,
+        RolloutPhase::Undoing => wire::Phase::Undoing,
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn spec(slots: u32) -> Spec {
         balance: Balance::Kernel,
         agent: true,
         ready_timeout: secs(30),
+        probation: secs(0),
         drain_timeout: secs(60),
         linger: secs(90),
         shutdown_timeout: secs(20),
@@ -240,6 +241,8 @@ fn line(action: &Action) -> Option<String> {
         Action::LameDuck { worker } => format!("lame duck {worker}"),
         Action::EmptyQueues => "empty queues".to_owned(),
         Action::Drain { worker, within, .. } => format!("drain {worker} within {within:?}"),
+        Action::Park { worker } => format!("park {worker}"),
+        Action::Unpark { worker } => format!("unpark {worker}"),
         Action::Disconnect { worker } => format!("disconnect {worker}"),
         Action::AllowLeave { worker } => format!("allow {worker} to leave"),
         Action::Progress { request, progress } => {
@@ -247,6 +250,8 @@ fn line(action: &Action) -> Option<String> {
                 Step::Started(worker) => format!("started {worker}"),
                 Step::Ready(worker) => format!("ready {worker}"),
                 Step::Replaced(worker) => format!("replaced by {worker}"),
+                Step::Finishes(worker) => format!("{worker} finishes"),
+                Step::Returned(worker) => format!("{worker} returned"),
                 Step::Joined(worker) => format!("joined {worker}"),
                 Step::Leaving(worker) => format!("leaving {worker}"),
                 Step::Left(worker) => format!("left {worker}"),
@@ -273,7 +278,14 @@ fn answered(answer: &Answer) -> String {
                 Outcome::Aborted => {
                     format!("generation {new} aborted, {replaced} of {of}, {serves} serves")
                 }
+                Outcome::Stopped => {
+                    format!("generation {new} stopped, {replaced} of {of}, {serves} serves")
+                }
             }
+        }
+        Answer::Held { paused, generation, slot, .. } => {
+            let held = if *paused { "held" } else { "goes on" };
+            format!("generation {generation} {held} at slot {slot}")
         }
         Answer::Scaled(report) => {
             let (from, to, ready) = (report.from, report.to, report.ready);

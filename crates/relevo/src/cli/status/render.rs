@@ -5,7 +5,8 @@ mod tests;
 
 use relevo_wire::Status;
 use relevo_wire::status::{
-    Cut, LastExit, Listener, Outcome, Rollout, ServiceState, Slot, SlotState, Worker, WorkerState,
+    Cut, LastExit, Listener, Outcome, Rollout, Runs, ServiceState, Slot, SlotState, Worker,
+    WorkerState,
 };
 
 use super::table::{Cell, Mood, Table, UNKNOWN};
@@ -205,6 +206,9 @@ fn rollout(rollout: &Rollout, colour: bool) -> String {
         Some(outcome) => ended(rollout, outcome, colour),
         None => in_progress(rollout, colour),
     }];
+    let waits = rollout.waits_for.as_ref().map(|what| format!("waits for {}", printable(what)));
+    parts.extend(waits);
+    parts.extend(mixed(rollout));
     parts.extend(became(rollout));
     let reason = rollout.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!(
@@ -215,10 +219,23 @@ fn rollout(rollout: &Rollout, colour: bool) -> String {
     )
 }
 
+/// Which slots run what, where a rollout is over and that is not the same everywhere.
+fn mixed(rollout: &Rollout) -> Option<String> {
+    let runs = rollout.runs.as_ref().filter(|runs| runs.len() > 1 && rollout.outcome.is_some())?;
+    let one = |runs: &Runs| {
+        let slots: Vec<String> = runs.slots.iter().map(ToString::to_string).collect();
+        format!("generation {} in slot {}", runs.generation, slots.join(", "))
+    };
+    Some(runs.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
 fn in_progress(rollout: &Rollout, colour: bool) -> String {
     let mut text = Cell::in_mood("in progress", Mood::Unsettled).render(colour);
     text.extend(rollout.slot.map(|slot| format!(", {}", place(slot, rollout.of))));
     text.extend(rollout.phase.map(|phase| format!(", {phase}")));
+    if rollout.paused == Some(true) {
+        text.push_str(", paused");
+    }
     text.extend(rollout.duration_ms.map(|ms| format!(", {} so far", took(ms))));
     text
 }

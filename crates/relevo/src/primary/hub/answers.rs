@@ -73,9 +73,9 @@ impl Hub {
         }
     }
 
-    pub(super) fn lame_duck(&mut self, worker: WorkerId) {
+    pub(super) fn tell_agent(&mut self, worker: WorkerId, word: ToAgent) {
         if let Some(wire) = self.talk_to(worker) {
-            wire.channel.tell_agent(ToAgent::LameDuck);
+            wire.channel.tell_agent(word);
         }
     }
 

@@ -143,6 +143,14 @@ impl HubHandle {
         self.order(Order::EmptyQueues);
     }
 
+    pub(crate) fn park(&self, worker: WorkerId) {
+        self.order(Order::Park { worker });
+    }
+
+    pub(crate) fn unpark(&self, worker: WorkerId) {
+        self.order(Order::Unpark { worker });
+    }
+
     pub(crate) fn drain(&self, worker: WorkerId, within: Duration, hand_over: bool) {
         self.order(Order::Drain { worker, within, hand_over });
     }

@@ -57,6 +57,12 @@ pub(super) enum Order {
         on: bool,
     },
     EmptyQueues,
+    Park {
+        worker: WorkerId,
+    },
+    Unpark {
+        worker: WorkerId,
+    },
     Drain {
         worker: WorkerId,
         within: Duration,

@@ -5,6 +5,7 @@ use std::sync::mpsc::{TryRecvError, TrySendError};
 use std::time::Duration;
 
 use relevo_core::{Dealer, DealerEvent, ListenerId, Time};
+use relevo_node::ToAgent;
 use relevo_sys::Errno;
 use relevo_sys::poll::{Interest, Poller, Ready};
 
@@ -151,8 +152,10 @@ impl Hub {
                 self.deal(DealerEvent::EmptyQueues { members });
             }
             Order::Drain { worker, within, hand_over } => self.drain(worker, within, hand_over),
+            Order::Park { worker } => self.tell_agent(worker, ToAgent::Park {}),
+            Order::Unpark { worker } => self.tell_agent(worker, ToAgent::Unpark {}),
             Order::Disconnect { worker } => self.disconnect(worker),
-            Order::LameDuck { worker } => self.lame_duck(worker),
+            Order::LameDuck { worker } => self.tell_agent(worker, ToAgent::LameDuck {}),
             Order::AllowLeave { worker } => self.allow_leave(worker),
             Order::DrainWords(words) => self.drain_words = words,
             Order::Look { answer } => {

@@ -30,6 +30,9 @@ fn rollout_to(generation: u64, outcome: Option<Outcome>) -> Rollout {
         slot: None,
         of: Some(2),
         reason: None,
+        paused: None,
+        waits_for: None,
+        runs: None,
         duration_ms: Some(812),
         handed_over: None,
         closed_idle: None,
@@ -173,6 +176,31 @@ SLOT  STATE  WORKER  PID  GENERATION  STATE  UPTIME  MEMORY  CPU  RESTARTS  LAST
 
 no listener
 ",
+    );
+}
+
+#[test]
+fn what_a_rollout_waits_for_and_who_runs_what() {
+    let waits = Rollout {
+        phase: Some(Phase::Probation),
+        slot: Some(1),
+        paused: Some(true),
+        waits_for: Some("somebody to resume or abort it".to_owned()),
+        ..rollout_to(5, None)
+    };
+    assert_eq!(
+        rollout(&waits, false),
+        "rollout to generation 5 in progress, slot 1 (2 of 2), probation, paused, 812 ms so far; \
+         waits for somebody to resume or abort it\n",
+    );
+    let runs = |generation, slot| Runs { generation, slots: vec![slot] };
+    let mixed = Rollout {
+        runs: Some(vec![runs(4, 1), runs(5, 0)]),
+        ..rollout_to(5, Some(Outcome::Aborted))
+    };
+    assert_eq!(
+        rollout(&mixed, false),
+        "rollout to generation 5 aborted in 812 ms; generation 4 in slot 1, generation 5 in slot 0\n",
     );
 }
 
