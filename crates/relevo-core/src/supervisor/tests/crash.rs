@@ -135,7 +135,7 @@ fn a_worker_that_misbehaves_is_killed_and_replaced() {
 fn the_misbehaviour_of_one_that_was_leaving_is_no_crash() {
     let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     let reason = "spoke out of turn".to_owned();
     let killed = s.happens(Event::Misbehaved { worker: WorkerId(1), reason });
     check(&killed, "kill 1\nnotify Ready");

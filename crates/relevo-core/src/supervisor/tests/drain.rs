@@ -7,7 +7,7 @@ use crate::{Left, Notice, Spec, WorkerWord};
 fn replaced(spec: Spec) -> Service {
     let mut s = Service::running(spec);
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     s
 }
 
@@ -23,7 +23,6 @@ fn word(s: &Service) -> WorkerWord {
 fn its_agent_drains_it_then_it_disconnects_then_come_the_systems_means() {
     let mut s = replaced(spec(1));
     assert_eq!(word(&s), WorkerWord::Draining);
-    check(&s.stops_accepting(1), "");
     check(&s.has_left(1, Left { requests: 1, idle: 1, ..Left::default() }), "");
     assert_eq!(word(&s), WorkerWord::Draining);
     check(&s.has_left(1, Left { idle: 1, ..Left::default() }), "notify Ready");
@@ -85,8 +84,9 @@ fn after_a_leap_of_the_clock_it_is_disconnected_once_too() {
 #[test]
 fn its_time_is_bounded() {
     let mut s = replaced(spec(1));
-    assert_eq!(s.due_in(), Some(secs(60)));
-    let cut = s.after(secs(60));
+    check(&s.after(secs(5)), "");
+    assert_eq!(s.due_in(), Some(secs(55)));
+    let cut = s.after(secs(55));
     check(&cut, "disconnect 1\nnotify Ready");
     assert!(matches!(notices(&cut)[0], Notice::DrainCut { left: None, .. }));
 }
@@ -94,7 +94,7 @@ fn its_time_is_bounded() {
 #[test]
 fn nothing_is_cut_where_nothing_was_left() {
     let mut s = replaced(spec(1));
-    check(&s.has_left(1, Left::default()), "");
+    check(&s.has_left(1, Left::default()), "notify Ready");
     let over = s.after(secs(60));
     assert!(!notices(&over).iter().any(|notice| matches!(notice, Notice::DrainCut { .. })));
 }
@@ -125,16 +125,16 @@ fn a_worker_that_serves_does_not_drain_because_its_agent_says_so() {
 }
 
 #[test]
-fn a_worker_that_listens_nowhere_has_nothing_to_drain() {
+fn a_worker_that_listens_nowhere_drains_since_it_may_have_work() {
     let mut s = Service::running(spec(1));
     let _closed = s.closes(1, 1);
     let _spawn = s.reload(None);
     check(
         &s.ready(2),
         "inspect 2
-         disconnect 1
-         notify Ready
+         drain 1 within 60s
          accept 2/0 off
          eligible 2 for 2",
     );
+    check(&s.drained(1), "disconnect 1\nnotify Ready");
 }

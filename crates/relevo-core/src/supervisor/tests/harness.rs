@@ -152,6 +152,14 @@ impl Service {
         self.listens(worker, tcp(3000))
     }
 
+    /// The new worker is ready, and the old one, which is parked, accepts nothing more: in the last
+    /// slot, without a probation, it is let go then.
+    pub(super) fn replaces(&mut self, new: u64, old: u64) -> Vec<Action> {
+        let mut actions = self.ready(new);
+        actions.extend(self.stops_accepting(old));
+        actions
+    }
+
     pub(super) fn exits(&mut self, worker: u64, exit: Exit) -> Vec<Action> {
         self.happens(Event::Exited { worker: WorkerId(worker), exit })
     }
@@ -179,6 +187,23 @@ impl Service {
 
     pub(super) fn reload(&mut self, request: impl Into<Option<u64>>) -> Vec<Action> {
         self.happens(Event::ReloadRequested { request: request.into().map(RequestId) })
+    }
+
+    pub(super) fn abort(&mut self, request: u64) -> Vec<Action> {
+        self.happens(Event::AbortRequested { request: RequestId(request) })
+    }
+
+    pub(super) fn pause(&mut self, request: u64) -> Vec<Action> {
+        self.happens(Event::PauseRequested { request: RequestId(request) })
+    }
+
+    pub(super) fn resume(&mut self, request: u64) -> Vec<Action> {
+        self.happens(Event::ResumeRequested { request: RequestId(request) })
+    }
+
+    /// A parked worker that has been called back listens again.
+    pub(super) fn returns(&mut self, worker: u64) -> Vec<Action> {
+        self.listens(worker, tcp(3000))
     }
 
     pub(super) fn scale(&mut self, scale: Scale, request: impl Into<Option<u64>>) -> Vec<Action> {

@@ -32,7 +32,7 @@ fn asking_twice_changes_nothing() {
 fn a_draining_worker_that_asks_is_let_go_instead_of_disconnected() {
     let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     check(&s.asks_to_leave(1), "allow 1 to leave\nnotify Ready");
     // What it still does may take the drain's time, not more.
     assert_eq!(s.due_in(), Some(secs(60)));
@@ -44,7 +44,7 @@ fn a_draining_worker_that_asks_is_let_go_instead_of_disconnected() {
 fn one_that_has_been_told_to_disconnect_gets_its_answer() {
     let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     check(&s.drained(1), "disconnect 1\nnotify Ready");
     check(&s.asks_to_leave(1), "allow 1 to leave");
 }

@@ -37,7 +37,9 @@ fn a_slot_whose_worker_closes_its_listener_is_covered_by_the_others() {
 fn a_slot_is_not_covered_while_an_old_worker_still_accepts() {
     let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    check(&s.ready(2), "inspect 2\ndrain 1 within 60s\neligible 1 for 1 off\neligible 2 for 1");
+    check(&s.ready(2), "inspect 2\npark 1\neligible 1 for 1 off\neligible 2 for 1");
+    // A worker that does not even say that it has stopped may still accept.
+    check(&s.after(secs(5)), "drain 1 within 60s");
     check(&s.exits(2, code(1)), "eligible 2 for 1 off\nspawn 3 in slot 0 of generation 2");
     check(&s.closes(1, 1), "accept 1/0");
 }
@@ -46,8 +48,7 @@ fn a_slot_is_not_covered_while_an_old_worker_still_accepts() {
 fn a_slot_is_covered_when_the_old_worker_has_stopped_accepting() {
     let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
-    check(&s.stops_accepting(1), "");
+    let _drain = s.replaces(2, 1);
     check(
         &s.exits(2, code(1)),
         "eligible 2 for 1 off\nspawn 3 in slot 0 of generation 2\naccept 1/0",
@@ -142,7 +143,7 @@ fn a_worker_on_its_way_out_is_neither_answered_nor_refused() {
     let _open = s.asks(1, tcp(4000));
     let _open = s.asks(1, tcp(80));
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     check(&s.opens(seat(2, 0)), "accept 2/0");
     check(&s.open_fails(seat(3, 0), 13), "");
     check(&s.asks(1, tcp(5000)), "");

@@ -13,3 +13,4 @@ mod requests;
 mod rollout;
 mod scaling;
 mod stop;
+mod undo;

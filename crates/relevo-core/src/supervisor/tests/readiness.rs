@@ -104,7 +104,7 @@ fn what_the_old_worker_closes_while_the_new_one_starts_is_no_longer_owed() {
         &closed,
         "close 2/0
          inspect 2
-         drain 1 within 60s
+         park 1
          eligible 1 for 1 off
          eligible 1 for 2 off",
     );

@@ -10,11 +10,10 @@ fn a_request_told_twice_is_answered_once() {
     check(&s.reload(7), "");
     check(&s.reload(8), "");
     check(&s.reload(8), "");
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     check(
         &s.exits(1, code(0)),
-        "progress to 7: slot 0 of 1, replaced by 2
-         reply to 7: generation 2 succeeded, 1 of 1
+        "reply to 7: generation 2 succeeded, 1 of 1
          notify Ready
          notify Reloading
          spawn 3 in slot 0 of generation 3
@@ -38,7 +37,7 @@ fn a_client_that_is_gone_is_owed_nothing() {
     check(&s.reload(8), "");
     check(&s.happens(Event::RequestDropped { request: RequestId(7) }), "");
     check(&s.happens(Event::RequestDropped { request: RequestId(8) }), "");
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     // The rollouts that they asked for go on.
     check(
         &s.exits(1, code(0)),

@@ -1,7 +1,9 @@
 //! Replacing one generation by the next.
 
 use super::harness::{Service, check, code, notices, secs, spec, tcp};
-use crate::{Event, Failure, Left, Notice, Outcome, ServiceState, Slot, WorkerId};
+use crate::{
+    Event, Failure, Generation, Left, Notice, Outcome, ServiceState, Slot, Waits, WorkerId,
+};
 
 #[test]
 fn it_replaces_slot_by_slot_each_when_the_new_worker_is_ready() {
@@ -16,23 +18,30 @@ fn it_replaces_slot_by_slot_each_when_the_new_worker_is_ready() {
     check(
         &s.ready(3),
         "inspect 3
-         drain 1 within 60s
+         park 1
          progress to 7: slot 0 of 2, ready 3
          eligible 1 for 1 off
          eligible 3 for 1",
     );
-    check(&s.stops_accepting(1), "");
     check(
-        &s.has_left(1, Left { idle: 5, ..Left::default() }),
+        &s.stops_accepting(1),
         "progress to 7: slot 0 of 2, replaced by 3
          spawn 4 in slot 1 of generation 2
          progress to 7: slot 1 of 2, started 4",
     );
-    let _drain = s.ready(4);
+    let _park = s.ready(4);
+    check(
+        &s.stops_accepting(2),
+        "progress to 7: slot 1 of 2, replaced by 4
+         drain 1 within 60s
+         progress to 7: slot 0 of 2, 1 finishes
+         drain 2 within 60s
+         progress to 7: slot 1 of 2, 2 finishes",
+    );
+    check(&s.has_left(1, Left { idle: 5, ..Left::default() }), "");
     check(
         &s.drained(2),
         "disconnect 2
-         progress to 7: slot 1 of 2, replaced by 4
          reply to 7: generation 2 succeeded, 2 of 2
          notify Ready",
     );
@@ -44,28 +53,42 @@ fn it_replaces_slot_by_slot_each_when_the_new_worker_is_ready() {
 fn a_signal_is_owed_no_reply() {
     let mut s = Service::running(spec(1));
     check(&s.reload(None), "notify Reloading\nspawn 2 in slot 0 of generation 2");
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     check(&s.exits(1, code(0)), "notify Ready");
 }
 
 #[test]
 fn work_holds_it_up_for_as_long_as_a_drain_may_take() {
-    let mut s = Service::running(spec(2));
+    let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    let _drain = s.ready(3);
-    check(&s.stops_accepting(1), "");
-    check(&s.has_left(1, Left { requests: 1, ..Left::default() }), "");
-    check(&s.after(secs(59)), "");
-    check(&s.after(secs(1)), "disconnect 1\nspawn 4 in slot 1 of generation 2");
+    let _drain = s.replaces(2, 1);
+    let left = Left { requests: 1, ..Left::default() };
+    check(&s.has_left(1, left), "");
+    let waits = s.after(secs(5));
+    let (generation, workers) = (Generation(2), vec![(WorkerId(1), Some(left))]);
+    let expected = Notice::RolloutWaitsForDrain { generation, workers: workers.clone() };
+    assert_eq!(notices(&waits), [&expected]);
+    assert_eq!(s.supervisor.view().rollout().unwrap().waits, Some(Waits::Drain(workers)));
+    assert_eq!(notices(&s.after(secs(54))), [] as [&Notice; 0]);
+    check(&s.after(secs(1)), "disconnect 1\nnotify Ready");
 }
 
 #[test]
 fn a_worker_that_still_accepts_holds_it_up() {
     let mut s = Service::running(spec(2));
     let _spawn = s.reload(None);
-    let _drain = s.ready(3);
+    let _park = s.ready(3);
     check(&s.has_left(1, Left::default()), "");
     check(&s.stops_accepting(1), "spawn 4 in slot 1 of generation 2");
+}
+
+#[test]
+fn a_worker_that_does_not_answer_holds_it_up_for_five_seconds() {
+    let mut s = Service::running(spec(2));
+    let _spawn = s.reload(None);
+    let _park = s.ready(3);
+    assert_eq!(s.due_in(), Some(secs(5)));
+    check(&s.after(secs(5)), "spawn 4 in slot 1 of generation 2");
 }
 
 #[test]
@@ -75,23 +98,20 @@ fn one_more_follows_for_all_that_were_asked_for_meanwhile() {
     check(&s.reload(8), "");
     check(&s.reload(None), "");
     check(&s.reload(9), "");
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     check(
         &s.exits(1, code(0)),
-        "progress to 7: slot 0 of 1, replaced by 2
-         reply to 7: generation 2 succeeded, 1 of 1
+        "reply to 7: generation 2 succeeded, 1 of 1
          notify Ready
          notify Reloading
          spawn 3 in slot 0 of generation 3
          progress to 8: slot 0 of 1, started 3
          progress to 9: slot 0 of 1, started 3",
     );
-    let _drain = s.ready(3);
+    let _drain = s.replaces(3, 2);
     check(
         &s.exits(2, code(0)),
-        "progress to 8: slot 0 of 1, replaced by 3
-         progress to 9: slot 0 of 1, replaced by 3
-         reply to 8: generation 3 succeeded, 1 of 1
+        "reply to 8: generation 3 succeeded, 1 of 1
          reply to 9: generation 3 succeeded, 1 of 1
          notify Ready",
     );
@@ -121,32 +141,9 @@ fn it_stops_at_the_first_failure_and_the_old_workers_go_on() {
     // The next one that succeeds mends it.
     let _spawn = s.reload(None);
     for (old, new) in [(1, 4), (2, 5)] {
-        let _drain = s.ready(new);
-        let _next = s.exits(old, code(0));
+        let _next = (s.replaces(new, old), s.exits(old, code(0)));
     }
     assert_eq!(s.supervisor.view().state(), ServiceState::Running);
-}
-
-#[test]
-fn a_failure_in_a_later_slot_leaves_the_earlier_on_the_new_code() {
-    let mut s = Service::running(spec(2));
-    let _spawn = s.reload(7);
-    let _drain = s.ready(3);
-    let _spawn = s.exits(1, code(0));
-    check(
-        &s.exits(4, code(1)),
-        "reply to 7: generation 2 failed by 4, 1 of 2, 1 serves
-         notify Ready",
-    );
-    let generations: Vec<u64> = s
-        .supervisor
-        .view()
-        .slots()
-        .iter()
-        .flat_map(|slot| &slot.workers)
-        .map(|worker| worker.generation.0)
-        .collect();
-    assert_eq!(generations, [2, 1]);
 }
 
 #[test]
@@ -157,9 +154,9 @@ fn a_new_worker_that_is_not_ready_in_time_fails_it() {
     let late = s.after(secs(1));
     check(
         &late,
-        "reply to 7: generation 2 failed by 2, 0 of 1, 1 serves
-         notify Ready
-         disconnect 2",
+        "disconnect 2
+         reply to 7: generation 2 failed by 2, 0 of 1, 1 serves
+         notify Ready",
     );
     let report = s.supervisor.view().failed_rollout().cloned().unwrap();
     let failure = Failure::NotReady {
@@ -176,9 +173,9 @@ fn a_new_worker_that_asks_to_leave_fails_it() {
     let _spawn = s.reload(7);
     check(
         &s.asks_to_leave(2),
-        "reply to 7: generation 2 failed by 2, 0 of 1, 1 serves
-         notify Ready
-         allow 2 to leave",
+        "allow 2 to leave
+         reply to 7: generation 2 failed by 2, 0 of 1, 1 serves
+         notify Ready",
     );
     check(&s.exits(2, code(0)), "");
     assert_eq!(s.supervisor.view().ready_slots(), 1);
@@ -241,8 +238,7 @@ fn a_slot_that_waits_for_its_next_try_gets_the_new_worker_at_once() {
 fn it_waits_while_as_many_old_workers_drain_as_there_are_slots() {
     let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
-    check(&s.stops_accepting(1), "");
+    let _drain = s.replaces(2, 1);
     check(&s.has_left(1, Left { idle: 1, ..Left::default() }), "notify Ready");
     let waits = s.reload(7);
     check(&waits, "notify Reloading");
@@ -258,7 +254,7 @@ fn it_waits_while_as_many_old_workers_drain_as_there_are_slots() {
 fn what_a_drain_cut_is_counted_in_the_report() {
     let mut s = Service::running(spec(1));
     let _spawn = s.reload(7);
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     let left = Left { uploads: 2, ..Left::default() };
     let _counted = s.has_left(1, left);
     let cut = s.after(secs(60));
@@ -268,11 +264,12 @@ fn what_a_drain_cut_is_counted_in_the_report() {
 }
 
 #[test]
-fn the_new_generation_s_worker_crashes_as_any_other() {
-    let mut s = Service::running(spec(2));
+fn when_there_is_no_way_back_a_new_worker_crashes_as_any_other() {
+    let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    let _drain = s.ready(3);
-    check(&s.exits(3, code(1)), "eligible 3 for 1 off\nspawn 4 in slot 0 of generation 2");
+    let _drain = s.replaces(2, 1);
+    let crashed = s.exits(2, code(1));
+    check(&crashed, "eligible 2 for 1 off\nspawn 3 in slot 0 of generation 2\naccept 1/0");
 }
 
 #[test]
@@ -285,7 +282,7 @@ fn a_new_worker_must_not_serve_less_than_the_old_one() {
     check(
         &s.listens(2, tcp(4000)),
         "inspect 2
-         drain 1 within 60s
+         park 1
          eligible 1 for 1 off
          eligible 1 for 2 off
          eligible 2 for 2",
@@ -296,7 +293,7 @@ fn a_new_worker_must_not_serve_less_than_the_old_one() {
 fn a_misbehaving_old_worker_does_not_hold_it_up() {
     let mut s = Service::running(spec(1));
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     let reason = "spoke out of turn".to_owned();
     let killed = s.happens(Event::Misbehaved { worker: WorkerId(1), reason });
     check(&killed, "kill 1\nnotify Ready");

@@ -318,19 +318,40 @@ fn a_slot_that_joins_during_a_rollout_gets_its_turn() {
     let _spawn = s.reload(7);
     check(&s.scale(To(2), None), "spawn 3 in slot 1 of generation 1");
     let _joined = s.ready(3);
-    let _drain = s.ready(2);
+    let _park = s.ready(2);
     check(
-        &s.exits(1, code(0)),
+        &s.stops_accepting(1),
         "progress to 7: slot 0 of 2, replaced by 2
          spawn 4 in slot 1 of generation 2
          progress to 7: slot 1 of 2, started 4",
     );
-    let _drain = s.ready(4);
+    let _park = s.ready(4);
+    check(
+        &s.stops_accepting(3),
+        "progress to 7: slot 1 of 2, replaced by 4
+         drain 1 within 60s
+         progress to 7: slot 0 of 2, 1 finishes
+         drain 3 within 60s
+         progress to 7: slot 1 of 2, 3 finishes",
+    );
+    check(&s.exits(1, code(0)), "");
+    // One that joins at the very end has its turn as well.
+    check(&s.scale(To(3), None), "spawn 5 in slot 2 of generation 1");
     check(
         &s.exits(3, code(0)),
-        "progress to 7: slot 1 of 2, replaced by 4
-         reply to 7: generation 2 succeeded, 2 of 2
-         notify Ready",
+        "spawn 6 in slot 2 of generation 2
+         progress to 7: slot 2 of 3, started 6",
+    );
+    check(
+        &s.ready(6),
+        "inspect 6
+         disconnect 5
+         progress to 7: slot 2 of 3, ready 6
+         progress to 7: slot 2 of 3, replaced by 6
+         reply to 7: generation 2 succeeded, 3 of 3
+         notify Ready
+         accept 1/2 off
+         eligible 6 for 1",
     );
 }
 
@@ -361,18 +382,18 @@ fn a_slot_whose_worker_is_still_starting_joins_by_the_rollout_s() {
 fn a_rollout_goes_on_without_the_slot_that_leaves() {
     let mut s = Service::running(spec(2));
     let _spawn = s.reload(7);
-    let _drain = s.ready(3);
-    let _next = s.exits(1, code(0));
+    let _next = s.replaces(3, 1);
     // Worker 4 comes to slot 1, worker 2 is there.
     check(
         &s.scale(To(1), 8),
         "drain 2 within 60s
          disconnect 4
          progress to 8: slot 1 of 1, leaving 2
-         reply to 7: generation 2 succeeded, 1 of 1
-         notify Ready
+         drain 1 within 60s
+         progress to 7: slot 0 of 1, 1 finishes
          eligible 2 for 1 off",
     );
+    check(&s.exits(1, code(0)), "reply to 7: generation 2 succeeded, 1 of 1\nnotify Ready");
     check(&s.exits(4, code(0)), "");
     check(
         &s.exits(2, code(0)),
@@ -381,15 +402,16 @@ fn a_rollout_goes_on_without_the_slot_that_leaves() {
 }
 
 #[test]
-fn a_rollout_that_waits_for_the_old_worker_of_a_slot_that_leaves_is_over() {
+fn a_rollout_whose_last_slot_leaves_has_replaced_all_that_are_left() {
     let mut s = Service::running(spec(2));
     let _spawn = s.reload(7);
-    let _drain = s.ready(3);
-    let _next = s.exits(1, code(0));
-    let _drain = s.ready(4);
+    let _next = s.replaces(3, 1);
+    let _gone = s.exits(1, code(0));
+    let _park = s.ready(4);
     check(
         &s.scale(To(1), None),
-        "drain 4 within 60s
+        "drain 2 within 60s
+         drain 4 within 60s
          reply to 7: generation 2 succeeded, 1 of 1
          notify Ready
          eligible 4 for 1 off",
@@ -402,11 +424,10 @@ fn a_rollout_ends_with_the_last_slot_that_is_left() {
     let mut s = Service::running(spec(2));
     let _spawn = s.reload(7);
     let _leave = s.scale(To(1), None);
-    let _drain = s.ready(3);
+    let _drain = s.replaces(3, 1);
     check(
         &s.exits(1, code(0)),
-        "progress to 7: slot 0 of 1, replaced by 3
-         reply to 7: generation 2 succeeded, 1 of 1
+        "reply to 7: generation 2 succeeded, 1 of 1
          notify Ready",
     );
 }

@@ -147,7 +147,7 @@ fn a_rollout_is_aborted_and_those_that_wait_for_the_next_are_refused() {
     check(
         &s.stop(None),
         "notify Stopping
-         reply to 7: generation 2 aborted, 0 of 2, 1 serves
+         reply to 7: generation 2 stopped, 0 of 2, 1 serves
          reply to 8: refused, Stopping
          empty queues",
     );
@@ -166,14 +166,15 @@ fn a_rollout_is_aborted_and_those_that_wait_for_the_next_are_refused() {
 }
 
 #[test]
-fn an_aborted_rollout_counts_the_slot_whose_old_worker_drains() {
+fn a_rollout_that_is_stopped_counts_the_slot_whose_old_worker_is_parked() {
     let mut s = Service::running(spec(2));
     let _spawn = s.reload(7);
-    let _drain = s.ready(3);
+    let _park = s.ready(3);
     check(
         &s.stop(None),
         "notify Stopping
-         reply to 7: generation 2 aborted, 1 of 2, 1 serves
+         reply to 7: generation 2 stopped, 1 of 2, 1 serves
+         drain 1 within 15s
          empty queues",
     );
 }
@@ -190,7 +191,7 @@ fn nobody_is_started_any_more() {
 fn a_worker_that_was_leaving_already_is_hurried() {
     let mut s = Service::running(Spec { drain_timeout: secs(3600), ..spec(1) });
     let _spawn = s.reload(None);
-    let _drain = s.ready(2);
+    let _drain = s.replaces(2, 1);
     let _empty = s.stop(None);
     let _drain = s.happens(Event::QueuesEmptied);
     check(&s.after(secs(15)), "disconnect 1\ndisconnect 2\nsignal 1\nsignal 2");
