@@ -162,15 +162,76 @@ const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         mistake: "a failed rollout goes on to the next slot",
-        file: "supervisor/rollouts.rs",
-        from: "self.end_rollout(Outcome::Failed { worker: id, failure: failure.clone() });",
+        file: "supervisor/undo.rs",
+        from: "self.begin_undo(Outcome::Failed { worker: id, failure });",
         to: "match &mut self.rollout {
                  Some(rollout) if rollout.slot.0 + 1 < self.spec.slots => {
                      rollout.slot = Slot(rollout.slot.0 + 1);
                      rollout.phase = Phase::Waiting { told: false };
                  }
-                 _ => self.end_rollout(Outcome::Failed { worker: id, failure: failure.clone() }),
+                 _ => self.begin_undo(Outcome::Failed { worker: id, failure }),
              }",
+    },
+    Mutation {
+        mistake: "the others follow although the first new worker has not proved itself",
+        file: "supervisor/rollouts.rs",
+        from: "if is_first || is_last { now + probation }",
+        to: "if is_last { now + probation }",
+    },
+    Mutation {
+        mistake: "the way back is given up although the last new worker has not proved itself",
+        file: "supervisor/rollouts.rs",
+        from: "if is_first || is_last { now + probation }",
+        to: "if is_first { now + probation }",
+    },
+    Mutation {
+        mistake: "a rollout that is paused goes on",
+        file: "supervisor/rollouts.rs",
+        from: "Phase::Waiting { .. } | Phase::Probation { .. } if paused => false,",
+        to: "Phase::Waiting { .. } | Phase::Probation { .. } if paused && false => false,",
+    },
+    Mutation {
+        mistake: "whoever is parked is not told that it is called back",
+        file: "supervisor/undo.rs",
+        from: "self.act(Action::Unpark { worker: id });",
+        to: "",
+    },
+    Mutation {
+        mistake: "the new worker goes before the old one serves again",
+        file: "supervisor/undo.rs",
+        from: "self.act(Action::Unpark { worker: id });",
+        to: "self.act(Action::Unpark { worker: id });
+             if let Some(new) = self.slot_mut(slot).current.take() { self.retire(new); }",
+    },
+    Mutation {
+        mistake: "a new worker may close its listeners",
+        file: "supervisor/undo.rs",
+        from: "let hung_up = owed && self.is_undone_by(id);",
+        to: "let hung_up = owed && false && self.is_undone_by(id);",
+    },
+    Mutation {
+        mistake: "a rollout is over before all that are called back serve",
+        file: "supervisor/undo.rs",
+        from: "!rollout.parked.is_empty() || !self.rollout_held_up_by().is_empty()",
+        to: "!self.rollout_held_up_by().is_empty()",
+    },
+    Mutation {
+        mistake: "whoever serves again stands beside the one that replaced it",
+        file: "supervisor/undo.rs",
+        from: "            self.retire(new);\n",
+        to: "            let _ = new;\n",
+    },
+    Mutation {
+        mistake: "a stop forgets who is parked",
+        file: "supervisor/rollouts.rs",
+        from: "if self.workers.get(&id).is_some_and(Worker::is_parked) {",
+        to: "if self.stop.is_none() && self.workers.get(&id).is_some_and(Worker::is_parked) {",
+    },
+    Mutation {
+        mistake: "the way back is given up when only one slot is replaced",
+        file: "supervisor/rollouts.rs",
+        from: "if slot.0 + 1 >= self.wanted {\n            self.give_up_way_back();",
+        to: "if slot.0 + 1 >= self.wanted.min(1) {\n            self.give_up_way_back();",
     },
     Mutation {
         mistake: "a new worker is ready with less than its predecessor listened on",
@@ -187,7 +248,7 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         mistake: "a worker on its way out is answered",
         file: "worker.rs",
-        from: "self.is_wanted() && self.channel_ended.is_none()",
+        from: "(self.is_wanted() || self.is_parked()) && self.channel_ended.is_none()",
         to: "true",
     },
     Mutation {

@@ -84,10 +84,10 @@ impl Supervisor {
                 undo.returned += 1;
             }
         }
+        self.tell(Notice::WorkerReturned { worker: id, slot });
         if let Some(new) = new {
             self.retire(new);
         }
-        self.tell(Notice::WorkerReturned { worker: id, slot });
         self.report_progress(slot, Step::Returned(id));
         self.forget_lost_ways_back();
     }

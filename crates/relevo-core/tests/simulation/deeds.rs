@@ -102,6 +102,8 @@ impl World {
             Message::Credit(listener, count) => self.is_credited(worker, listener, count),
             Message::Taken(copy) => self.is_rid_of(worker, copy),
             Message::Back(copy) => self.has_back(worker, copy),
+            Message::Park => self.parks(worker),
+            Message::Unpark => self.serves_again(worker),
             Message::Drain => self.drains(worker),
             Message::Disconnect => {
                 if !(process.character.ignores_disconnect && self.unkind) {
@@ -121,6 +123,12 @@ impl World {
         let Some(port) = process.asked.remove(&query) else { return };
         if process.leaving {
             return;
+        }
+        if let Some(ports) = &mut process.parked {
+            // Given back without ever having listened on it.
+            ports.push(port);
+            let listener = member.listener;
+            return self.says(worker, Event::ListenerClosed { worker, listener });
         }
         let door = Door { member, given, accepting: !process.draining, port };
         process.listens.insert(member.listener, door);
@@ -186,6 +194,29 @@ impl World {
         self.leaves_if_done(worker);
     }
 
+    /// It gives back what it accepts from, as it would for good, and goes on with what it has.
+    fn parks(&mut self, worker: WorkerId) {
+        let unkind = self.unkind;
+        let process = self.process(worker);
+        let deaf = process.character.ignores_drain && unkind;
+        if deaf || process.draining || process.leaving || process.parked.is_some() {
+            return;
+        }
+        let doors = std::mem::take(&mut process.listens);
+        process.parked = Some(doors.values().map(|door| door.port).collect());
+        for listener in doors.into_keys() {
+            self.says(worker, Event::ListenerClosed { worker, listener });
+        }
+        self.says(worker, Event::StoppedAccepting { worker });
+    }
+
+    fn serves_again(&mut self, worker: WorkerId) {
+        let Some(ports) = self.process(worker).parked.take() else { return };
+        for port in ports {
+            self.asks(worker, port);
+        }
+    }
+
     fn drains(&mut self, worker: WorkerId) {
         let unkind = self.unkind;
         let process = self.process(worker);
@@ -193,6 +224,7 @@ impl World {
             return;
         }
         process.draining = true;
+        process.parked = None;
         process.stops_accepting();
         self.says(worker, Event::StoppedAccepting { worker });
         self.counts_work(worker);

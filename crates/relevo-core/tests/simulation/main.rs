@@ -15,6 +15,7 @@ mod deeds;
 mod handover;
 mod history;
 mod kernel;
+mod parking;
 mod phases;
 mod process;
 mod random;
@@ -58,6 +59,7 @@ fn live(seed: u64) -> Tally {
         world.settles();
         world.stands_still();
         world.is_flooded();
+        world.is_undone();
         world.reloads();
         world.stops();
     }));

@@ -30,6 +30,8 @@ pub(crate) struct Process {
     pub(crate) transit: BTreeMap<ConnectionId, ConnectionId>,
     pub(crate) stays: BTreeSet<ConnectionId>,
     pub(crate) draining: bool,
+    /// It has stopped accepting, and these ports are to be opened again if it is called back.
+    pub(crate) parked: Option<Vec<usize>>,
     /// It has closed its listeners for good and exits when its connections have ended.
     pub(crate) leaving: bool,
     pub(crate) agent: Agent,
@@ -87,6 +89,8 @@ pub(crate) enum Message {
     Credit(ListenerId, u32),
     Taken(ConnectionId),
     Back(ConnectionId),
+    Park,
+    Unpark,
     Drain,
     Disconnect,
     AllowedToLeave,
@@ -135,6 +139,7 @@ impl Process {
             transit: BTreeMap::new(),
             stays: BTreeSet::new(),
             draining: false,
+            parked: None,
             leaving: false,
             agent: Agent::default(),
             character,

@@ -9,25 +9,25 @@ use relevo_core::{
 };
 
 pub(crate) struct Rules {
-    spec: Spec,
-    workers: BTreeMap<WorkerId, Known>,
+    pub(crate) spec: Spec,
+    pub(crate) workers: BTreeMap<WorkerId, Known>,
     queries: BTreeMap<QueryId, Asked>,
     pending: BTreeSet<RequestId>,
     open: BTreeSet<Member>,
     accepting: BTreeSet<Member>,
     /// What the last ready worker of each slot listened on.
-    serves: BTreeMap<Slot, BTreeSet<ListenerId>>,
-    failed_generations: BTreeSet<Generation>,
-    completed: Generation,
+    pub(crate) serves: BTreeMap<Slot, BTreeSet<ListenerId>>,
+    pub(crate) failed_generations: BTreeSet<Generation>,
+    pub(crate) completed: Generation,
     newest: Option<WorkerId>,
     /// How many slots there are to be, and the most that there ever were.
-    wanted: u32,
+    pub(crate) wanted: u32,
     most: u32,
     /// Slots that were added and have not had a ready worker since.
     joining: BTreeSet<Slot>,
     /// When each slot left that is not wanted any more.
     left: BTreeMap<Slot, Duration>,
-    now: Duration,
+    pub(crate) now: Duration,
     /// Until when somebody accepted, since the service was first ready, and whether somebody did
     /// until this event.
     last_accepted: Option<Duration>,
@@ -35,30 +35,46 @@ pub(crate) struct Rules {
     down: bool,
     /// What was closed because nobody accepted.
     given_up: BTreeSet<ListenerId>,
+    /// How many workers have become ready, or ready again.
+    turns: u64,
+    /// The number of slots has changed since the rollout in progress began.
+    pub(crate) was_scaled: bool,
+    /// Somebody holds the rollout in progress.
+    pub(crate) paused: bool,
+    /// Of whom it is watched whether they come back, with nothing in their way.
+    pub(crate) must_return: Option<BTreeSet<WorkerId>>,
     pub(crate) stopping: bool,
     pub(crate) exited: Option<u8>,
 }
 
 /// What has been said of a worker.
-struct Known {
-    slot: Slot,
-    generation: Generation,
-    word: WorkerWord,
-    gone: bool,
-    was_ready: bool,
+pub(crate) struct Known {
+    pub(crate) slot: Slot,
+    pub(crate) generation: Generation,
+    pub(crate) word: WorkerWord,
+    pub(crate) gone: bool,
+    pub(crate) was_ready: bool,
+    /// When it last became ready among all that did, and at what time.
+    pub(crate) turn: u64,
+    pub(crate) ready_at: Duration,
+    /// When it was parked, and what it listened on then.
+    pub(crate) parked_at: Duration,
+    pub(crate) parked_on: BTreeSet<ListenerId>,
+    /// It was parked, and is to serve again.
+    pub(crate) returning: bool,
     /// It drained and had no work left, at least for a moment.
-    was_quiet: bool,
+    pub(crate) was_quiet: bool,
     /// Its slot has left.
-    surplus: bool,
-    listening: BTreeSet<ListenerId>,
-    owes: BTreeSet<ListenerId>,
-    channel_ended: bool,
-    stopped_accepting: bool,
+    pub(crate) surplus: bool,
+    pub(crate) listening: BTreeSet<ListenerId>,
+    pub(crate) owes: BTreeSet<ListenerId>,
+    pub(crate) channel_ended: bool,
+    pub(crate) stopped_accepting: bool,
     /// It did something after which it may be ended although nobody replaces it yet.
-    forfeit: bool,
-    disconnected: bool,
-    killed: bool,
-    allowed_to_leave: bool,
+    pub(crate) forfeit: bool,
+    pub(crate) disconnected: bool,
+    pub(crate) killed: bool,
+    pub(crate) allowed_to_leave: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,6 +105,10 @@ impl Rules {
             given_up: BTreeSet::new(),
             joining: BTreeSet::new(),
             newest: None,
+            turns: 0,
+            was_scaled: false,
+            paused: false,
+            must_return: None,
             stopping: false,
             exited: None,
         }
@@ -165,7 +185,8 @@ impl Rules {
             }
             Event::StoppedAccepting { worker } => {
                 let known = self.known(*worker);
-                if matches!(known.word, WorkerWord::Draining | WorkerWord::Lingering) {
+                let told = [WorkerWord::Draining, WorkerWord::Lingering, WorkerWord::Parked];
+                if told.contains(&known.word) {
                     known.stopped_accepting = !known.forfeit;
                 }
             }
@@ -174,6 +195,11 @@ impl Rules {
                 self.open.insert(*member);
             }
             Event::ReloadRequested { request } => self.pending.extend(request),
+            Event::AbortRequested { request }
+            | Event::PauseRequested { request }
+            | Event::ResumeRequested { request } => {
+                self.pending.insert(*request);
+            }
             Event::ScaleRequested { request, .. } => self.pending.extend(request),
             Event::StopRequested { request } => {
                 self.pending.extend(request);
@@ -206,7 +232,17 @@ impl Rules {
                 self.may_end(*worker, action);
                 self.known(*worker).killed = true;
             }
+            Action::Park { worker } => {
+                self.may_end(*worker, action);
+                self.may_be_told(*worker, action);
+                self.is_parked(*worker);
+            }
+            Action::Unpark { worker } => {
+                self.may_be_told(*worker, action);
+                self.is_called_back(*worker);
+            }
             Action::Drain { worker, .. } => {
+                self.may_be_let_go(*worker, action);
                 self.may_end(*worker, action);
                 self.may_be_told(*worker, action);
             }
@@ -281,6 +317,11 @@ impl Rules {
             word: WorkerWord::Starting,
             gone: false,
             was_ready: false,
+            turn: 0,
+            ready_at: Duration::ZERO,
+            parked_at: Duration::ZERO,
+            parked_on: BTreeSet::new(),
+            returning: false,
             was_quiet: false,
             surplus: false,
             listening: BTreeSet::new(),
@@ -308,6 +349,7 @@ impl Rules {
     /// Slots have been added, or are to go.
     fn scaled(&mut self, from: u32, to: u32) {
         assert_eq!(from, self.wanted);
+        self.was_scaled = true;
         assert!((1..=Spec::MAX_SLOTS).contains(&to), "{to} workers are wanted");
         self.wanted = to;
         self.most = self.most.max(to);
@@ -328,11 +370,12 @@ impl Rules {
     /// Who was ready is not ended before another is ready in its place.
     fn may_end(&mut self, worker: WorkerId, action: &Action) {
         let known = self.known(worker);
+        let turn = known.turn;
         let (slot, free) = (known.slot, !known.was_ready || known.forfeit || known.surplus);
         let replaced = self
             .workers
-            .range((std::ops::Bound::Excluded(worker), std::ops::Bound::Unbounded))
-            .any(|(_, other)| other.slot == slot && other.was_ready);
+            .values()
+            .any(|other| other.slot == slot && other.was_ready && other.turn > turn);
         assert!(free || replaced || self.stopping, "{action:?}, but nobody has replaced it");
     }
 
@@ -385,8 +428,14 @@ impl Rules {
 
     fn noticed(&mut self, notice: &Notice) {
         match notice {
-            Notice::WorkerReady { worker, .. } => self.became_ready(*worker),
+            Notice::WorkerReady { worker, .. } | Notice::WorkerReturned { worker, .. } => {
+                self.became_ready(*worker);
+            }
+            Notice::RolloutStarted { .. } => self.was_scaled = false,
+            Notice::RolloutHeld { paused, .. } => self.paused = *paused,
+            Notice::RolloutUndone { .. } => self.paused = false,
             Notice::RolloutEnded(report) => {
+                self.paused = false;
                 if report.outcome == Outcome::Succeeded {
                     self.completed = report.generation;
                 } else {
@@ -411,8 +460,9 @@ impl Rules {
             | Notice::ListenerOpened { .. }
             | Notice::ListenerClosed { .. }
             | Notice::ServiceReady { .. }
-            | Notice::RolloutStarted { .. }
             | Notice::RolloutWaits { .. }
+            | Notice::RolloutWaitsForDrain { .. }
+            | Notice::ParkedTooLong { .. }
             | Notice::ScaleEnded(_)
             | Notice::NotScaled(_)
             | Notice::LeftBehind { .. } => {}
@@ -421,8 +471,11 @@ impl Rules {
 
     /// Ready is who listens on all that its predecessor did, as far as that is still open.
     fn became_ready(&mut self, worker: WorkerId) {
+        self.turns += 1;
+        let (turn, now) = (self.turns, self.now);
         let known = self.known(worker);
-        known.was_ready = true;
+        (known.was_ready, known.returning) = (true, false);
+        (known.turn, known.ready_at) = (turn, now);
         let (slot, listening, owes) = (known.slot, known.listening.clone(), known.owes.clone());
         assert!(!listening.is_empty(), "{worker} is ready but listens on nothing");
         let open = |listener: &&ListenerId| {
@@ -451,10 +504,12 @@ impl Rules {
         }
     }
 
-    /// The next slot's turn comes when the old worker of the last has no work left.
+    /// The next slot's turn comes when the old worker of the last accepts nothing more, or has no work
+    /// left if it could not be parked.
     fn check_drains(&self, actions: &[Action]) {
         for action in actions {
             let Action::Spawn { slot, generation, .. } = action else { continue };
+            self.check_turn(action, *slot, *generation);
             let first_of_it = !self.workers.values().any(|known| {
                 known.slot == *slot && known.generation == *generation && known.was_ready
             });
@@ -466,7 +521,7 @@ impl Rules {
                     && !known.forfeit
                     && !known.surplus
                     && !known.was_quiet
-                    && known.word == WorkerWord::Draining
+                    && self.is_in_the_way(known)
             });
             let busy = busy.map(|(worker, _)| worker).filter(|_| first_of_it);
             assert_eq!(
@@ -481,8 +536,9 @@ impl Rules {
         let wanted =
             |known: &&Known| matches!(known.word, WorkerWord::Starting | WorkerWord::Ready);
         let (slots, all) = (self.wanted as usize, shown.clone().count());
+        let returning = shown.clone().filter(|known| known.returning).count();
         let wanted = shown.filter(wanted).count();
-        assert!(wanted <= slots + 1, "{wanted} workers start or serve");
+        assert!(wanted <= slots + returning.max(1), "{wanted} workers start or serve");
         // Four on their way out in each slot before another is started, and one rollout's.
         assert!(all <= 6 * self.most as usize + 1, "{all} workers");
     }
@@ -554,7 +610,7 @@ impl Rules {
         }
     }
 
-    fn known(&mut self, worker: WorkerId) -> &mut Known {
+    pub(crate) fn known(&mut self, worker: WorkerId) -> &mut Known {
         self.workers.get_mut(&worker).unwrap_or_else(|| panic!("{worker} was never started"))
     }
 }

@@ -148,6 +148,14 @@ impl World {
                 let members = self.sockets.iter().copied().collect();
                 self.order(DealerEvent::EmptyQueues { members });
             }
+            Action::Park { worker } => {
+                self.tally.parked += 1;
+                self.send(worker, Message::Park);
+            }
+            Action::Unpark { worker } => {
+                self.tally.called_back += 1;
+                self.send(worker, Message::Unpark);
+            }
             Action::Drain { worker, .. } => {
                 self.tally.drains += 1;
                 self.send(worker, Message::Drain);
@@ -406,7 +414,19 @@ impl World {
                 let wait = self.random.percent(80);
                 self.told(&Event::ScaleRequested { scale, wait, request });
             }
-            35..42 => {
+            35..43 => {
+                let request = self.request();
+                self.told(&Event::AbortRequested { request });
+            }
+            43..48 => {
+                let request = self.request();
+                self.told(&Event::PauseRequested { request });
+            }
+            48..56 => {
+                let request = self.request();
+                self.told(&Event::ResumeRequested { request });
+            }
+            56..63 => {
                 let spec = Box::new(self.other_times());
                 self.told(&Event::Configured { spec });
                 self.told(&Event::ReloadRequested { request });
@@ -456,9 +476,20 @@ impl World {
             Notice::WorkerLeaving { .. } => tally.asked_to_leave += 1,
             Notice::RolloutEnded(report) => match report.outcome {
                 Outcome::Succeeded => tally.rollouts_succeeded += 1,
-                Outcome::Failed { .. } => tally.rollouts_failed += 1,
+                Outcome::Failed { .. } => {
+                    tally.rollouts_failed += 1;
+                    tally.rollouts_taken_back += u64::from(report.is_taken_back());
+                }
                 Outcome::Aborted => tally.rollouts_aborted += 1,
+                Outcome::Stopped => tally.rollouts_stopped += 1,
             },
+            Notice::RolloutUndone { why: Outcome::Failed { failure, .. }, .. } => {
+                let hung_up = matches!(failure, relevo_core::Failure::HungUp { .. });
+                tally.hung_up += u64::from(hung_up);
+            }
+            Notice::RolloutHeld { paused: true, .. } => tally.paused += 1,
+            Notice::RolloutHeld { paused: false, .. } => tally.resumed += 1,
+            Notice::WorkerReturned { .. } => tally.returned += 1,
             Notice::Down { .. } => tally.went_down += 1,
             Notice::Up { .. } => tally.came_up += 1,
             Notice::Scaling { from, to } if from < to => tally.scaled_up += 1,
@@ -476,6 +507,7 @@ impl World {
                 relevo_core::Failure::NotReady { .. } => tally.not_ready_in_time += 1,
                 relevo_core::Failure::AskedToLeave => tally.asked_to_leave_too_early += 1,
                 relevo_core::Failure::ChannelLost => tally.channels_lost += 1,
+                relevo_core::Failure::HungUp { .. } => {}
                 relevo_core::Failure::HeldTooLong => tally.ended_as_holders += 1,
                 relevo_core::Failure::Misbehaved { .. } => tally.misbehaved += 1,
             },
@@ -486,6 +518,9 @@ impl World {
             | Notice::ListenerClosed { .. }
             | Notice::ServiceReady { .. }
             | Notice::RolloutStarted { .. }
+            | Notice::RolloutWaitsForDrain { .. }
+            | Notice::RolloutUndone { .. }
+            | Notice::ParkedTooLong { .. }
             | Notice::NotScaled(_)
             | Notice::Stopping
             | Notice::LeftBehind { .. }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use relevo_core::{
     Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, ListenerId, Member, RequestId,
-    ServiceState, Spec, Supervisor, Time, Wish, WorkerId,
+    ServiceState, Spec, Supervisor, Time, Waits, Wish, WorkerId,
 };
 
 use crate::books::Books;
 use crate::history::{History, Step};
 use crate::kernel::{Kernel, Todo};
-use crate::process::{Deed, Process};
+use crate::process::{Deed, Misdeed, Process};
 use crate::random::Random;
 use crate::rules::Rules;
 use crate::tally::Tally;
@@ -83,6 +83,7 @@ impl World {
             },
             agent: random.percent(80),
             ready_timeout: Duration::from_secs(2 + random.below(8)),
+            probation: Duration::from_millis([0, 300, 1000, 4000][random.below(4) as usize]),
             drain_timeout: Duration::from_secs(1 + random.below(15)),
             linger: Duration::from_secs(random.below(25)),
             shutdown_timeout: Duration::from_secs(1 + random.below(12)),
@@ -154,6 +155,10 @@ impl World {
     /// From now on everything works, and so must the service soon.
     pub(crate) fn recovers(&mut self) {
         self.unkind = false;
+        if self.supervisor.view().rollout().is_some_and(|it| it.waits == Some(Waits::Paused)) {
+            let request = self.request();
+            self.tell(&Event::ResumeRequested { request });
+        }
         for worker in self.processes.keys().copied().collect::<Vec<_>>() {
             self.thaws(worker);
         }
@@ -172,6 +177,40 @@ impl World {
             world.is_well() && world.tally.rollouts_succeeded > before
         });
         assert_eq!(self.supervisor.view().state(), ServiceState::Running);
+    }
+
+    /// A rollout is undone half way: by its own failure, or because somebody wants it.
+    pub(crate) fn is_undone(&mut self) {
+        if self.rules.stopping || !self.random.percent(50) {
+            return;
+        }
+        self.rules.begin_watching_returns();
+        self.tell(&Event::ReloadRequested { request: None });
+        let generation = self.supervisor.view().rollout().map(|rollout| rollout.generation);
+        let parked = 1 + self.random.below(u64::from(self.spec.slots)) as usize;
+        let goes_on = |world: &Self| {
+            let rollout = world.supervisor.view().rollout();
+            rollout.is_some_and(|it| it.outcome.is_none() && Some(it.generation) == generation)
+        };
+        self.lives_until("is half way", |world| !goes_on(world) || world.rules.parked() >= parked);
+        if !goes_on(self) {
+            return;
+        }
+        self.tally.undone_on_purpose += 1;
+        match (self.random.below(3), self.rules.somebody_new()) {
+            (0, Some(worker)) => self.does(worker, Deed::Dies(9)),
+            (1, Some(worker)) => {
+                self.unkind = true;
+                self.does(worker, Deed::Misdeed(Misdeed::Closes));
+                self.unkind = false;
+            }
+            (_, _) => {
+                let request = self.request();
+                self.tell(&Event::AbortRequested { request });
+            }
+        }
+        self.lives_until("has come back", World::is_well);
+        self.rules.check_returned();
     }
 
     /// A stop comes to its end, and nothing and nobody is forgotten.
@@ -219,7 +258,8 @@ impl World {
         // Two rollouts, the one under way and the one that follows, after the longest backoff.
         let spec = &self.spec;
         let each = spec.ready_timeout + spec.drain_timeout + spec.linger + spec.stop_timeout;
-        let each = each + Duration::from_secs(4);
+        // Also for a worker that does not say that it is parked, or does not come back.
+        let each = each + spec.probation + Duration::from_secs(15);
         let limit = Duration::from_secs(90) + each * (3 * self.rules.most_slots() + 3);
         let end = self.now + limit;
         self.live_until(end, &done);
