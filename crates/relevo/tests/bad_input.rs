@@ -117,7 +117,6 @@ fn a_worker_must_have_some_time_to_be_ready() {
 fn what_is_not_built_is_not_known() {
     for option in [
         "--ready message",
-        "--probation 1s",
         "--canary-requests 5",
         "--canary-share 5",
         "--surge 2",
@@ -142,9 +141,6 @@ fn what_is_not_built_is_not_known() {
     for command in [
         "start",
         "restart",
-        "abort",
-        "pause",
-        "resume",
         "rollback",
         "logs",
         "events",

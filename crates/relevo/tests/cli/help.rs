@@ -6,9 +6,6 @@ use crate::support::relevo::Relevo;
 const ABSENT: &[&str] = &[
     "start",
     "restart",
-    "abort",
-    "pause",
-    "resume",
     "rollback",
     "logs",
     "events",
@@ -20,7 +17,6 @@ const ABSENT: &[&str] = &[
     "completions",
     "man",
     "--ready <",
-    "--probation",
     "--canary",
     "--surge",
     "--all-first",
@@ -47,6 +43,9 @@ fn every_page_teaches_and_mentions_nothing_absent() {
         vec!["run", "--help"],
         vec!["run", "-h"],
         vec!["reload", "--help"],
+        vec!["abort", "--help"],
+        vec!["pause", "--help"],
+        vec!["resume", "--help"],
         vec!["scale", "--help"],
         vec!["status", "--help"],
         vec!["ps", "--help"],
@@ -79,7 +78,10 @@ fn every_page_teaches_and_mentions_nothing_absent() {
 #[test]
 fn the_main_page_names_every_command_and_runs_all_options() {
     let page = Relevo::new(&["--help"]).run().stdout;
-    for command in ["run", "reload", "scale", "status", "ps", "stop", "check"] {
+    for command in [
+        "run", "reload", "abort", "pause", "resume", "scale", "status", "ps", "stop", "prove",
+        "check",
+    ] {
         assert!(page.contains(&format!("\n  {command} ")), "{page}");
     }
     let page = Relevo::new(&["run", "--help"]).run().stdout;
@@ -90,6 +92,7 @@ fn the_main_page_names_every_command_and_runs_all_options() {
         "--weights",
         "--backlog",
         "--ready-timeout",
+        "--probation",
         "--drain-timeout",
         "--handover",
         "--linger",
@@ -108,7 +111,8 @@ fn the_main_page_names_every_command_and_runs_all_options() {
     ] {
         assert!(page.contains(option), "{option}: {page}");
     }
-    for default in ["[default: auto", "4096]", "30s]", "25s]", "10s]", "SIGTERM]", "auto]", "load]"]
+    for default in
+        ["[default: auto", "4096]", "30s]", "1s]", "25s]", "10s]", "SIGTERM]", "auto]", "load]"]
     {
         assert!(page.contains(default), "{default}: {page}");
     }

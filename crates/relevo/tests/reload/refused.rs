@@ -23,7 +23,12 @@ impl Refused {
 }
 
 /// Reloads under traffic with a bad mood, then with a good one.
-fn refuse_and_mend(options: &str, make_bad: impl Fn(&Mood), check: impl Fn(&Refused, &Service)) {
+fn refuse_and_mend(
+    options: &str,
+    outcome: &str,
+    make_bad: impl Fn(&Mood),
+    check: impl Fn(&Refused, &Service),
+) {
     let mood = Mood::new();
     let port = port();
     let service = mood.service(port, options).start();
@@ -35,7 +40,7 @@ fn refuse_and_mend(options: &str, make_bad: impl Fn(&Mood), check: impl Fn(&Refu
     assert_eq!(refused.output.status.code(), Some(1), "{}\n{}", refused.words(), service.log());
     assert_eq!(refused.status["state"], "degraded", "{}", service.log());
     assert_eq!(refused.status["generation"], 1);
-    assert_eq!(refused.status["rollout"]["outcome"], "failed");
+    assert_eq!(refused.status["rollout"]["outcome"], outcome);
     assert_eq!(refused.status["rollout"]["generation"], 2);
     let reason = refused.status["reason"].as_str().expect("a reason");
     assert!(refused.words().contains(reason), "{reason}\n{}", refused.words());
@@ -57,6 +62,7 @@ fn refuse_and_mend(options: &str, make_bad: impl Fn(&Mood), check: impl Fn(&Refu
 fn a_new_worker_that_exits_stops_the_rollout() {
     refuse_and_mend(
         "-w 2",
+        "failed",
         |mood| mood.set("exit 3"),
         |refused, service| {
             let words = refused.words();
@@ -72,6 +78,7 @@ fn a_new_worker_that_exits_stops_the_rollout() {
 fn a_new_worker_that_throws_at_boot_stops_the_rollout() {
     refuse_and_mend(
         "-w 2",
+        "failed",
         |mood| mood.set("throw"),
         |refused, service| {
             let words = refused.words();
@@ -86,6 +93,7 @@ fn a_new_worker_that_throws_at_boot_stops_the_rollout() {
 fn a_new_worker_that_never_listens_stops_the_rollout() {
     refuse_and_mend(
         "-w 2 --ready-timeout 1s",
+        "failed",
         |mood| mood.set("silent"),
         |refused, service| {
             let words = refused.words();
@@ -101,15 +109,16 @@ fn a_new_worker_that_never_listens_stops_the_rollout() {
 }
 
 #[test]
-fn slots_that_were_replaced_before_stay_on_the_new_code() {
+fn slots_that_were_replaced_before_are_taken_back() {
     refuse_and_mend(
         "-w 2",
+        "rolled_back",
         |mood| mood.set_in_slot(1, "exit 4"),
         |refused, service| {
             let words = refused.words();
-            let sentence = "1 of 2 slots run generation 2, the others generation 1";
+            let sentence = "exited with code 4 before it listened; generation 1 serves again";
             assert!(words.contains(sentence), "{words}");
-            assert_eq!(generations(service), [2, 1]);
+            assert_eq!(generations(service), [1, 1]);
         },
     );
 }
