@@ -178,10 +178,10 @@ pub enum Step {
     Started(WorkerId),
     /// In a rollout: the new worker is ready, and the old one is parked.
     Ready(WorkerId),
-    /// In a rollout: the old worker accepts nothing more, and the new one has proved itself.
+    /// In a rollout: all new workers have proved themselves, and whom this one replaced drains.
+    Proved(WorkerId),
+    /// In a rollout: the old worker accepts nothing more and has no request left.
     Replaced(WorkerId),
-    /// In a rollout: this worker, which was replaced, is let go and finishes its work.
-    Finishes(WorkerId),
     /// In a rollout that is undone: this worker, which was replaced, serves again.
     Returned(WorkerId),
     /// In a scaling: the new slot's worker is ready.

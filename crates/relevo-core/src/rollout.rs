@@ -38,8 +38,8 @@ pub(crate) struct Rollout {
     pub(crate) new: BTreeSet<WorkerId>,
     /// The way back: replaced workers that can serve again, by their slot.
     pub(crate) parked: BTreeMap<Slot, WorkerId>,
-    /// Workers that it has replaced, or taken back, and that finish their work.
-    pub(crate) leaving: BTreeSet<WorkerId>,
+    /// Workers that it has replaced, or taken back, and that finish their work, with their slot.
+    pub(crate) leaving: BTreeMap<WorkerId, Slot>,
     /// Why it is undone, if it is.
     pub(crate) undo: Option<Undo>,
     pub(crate) cut: Left,

@@ -255,6 +255,8 @@ mod tests {
             }),
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"drain","deadline_ms":30000,"linger_ms":120000,"spread_ms":0,"handover":"auto"}"#,
         );
+        check(agent(ToAgent::Park {}), r#"{"cmd":"NODE_RELEVO","v":1,"act":"park"}"#);
+        check(agent(ToAgent::Unpark {}), r#"{"cmd":"NODE_RELEVO","v":1,"act":"unpark"}"#);
         check(
             agent(ToAgent::Credit { key: key(), n: 32 }),
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"credit","key":"L3#17","n":32}"#,

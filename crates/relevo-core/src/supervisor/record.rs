@@ -1,6 +1,7 @@
 //! Writing down what happened. What follows from it is decided in `reconcile.rs`.
 
 use super::{MAX_WAITING, Supervisor};
+use crate::rollout::Rollout;
 use crate::worker::{Stage, Worker};
 use crate::{
     Action, Answer, Event, Exit, Failure, Left, Moved, Notice, Refusal, RequestId, WorkerId,
@@ -187,7 +188,7 @@ impl Supervisor {
 
     /// Whether the client waits for its answer already.
     pub(super) fn is_waited_for(&self, request: Option<RequestId>) -> bool {
-        let rollout = self.rollout.iter().flat_map(crate::rollout::Rollout::waiting);
+        let rollout = self.rollout.iter().flat_map(Rollout::waiting);
         let scaling = self.scaling.iter().flat_map(|scaling| &scaling.requests);
         let stop = self.stop.iter().flat_map(|stop| &stop.requests);
         let mut waiting = self.reload_waiters.iter().chain(rollout).chain(scaling).chain(stop);

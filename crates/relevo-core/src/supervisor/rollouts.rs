@@ -54,7 +54,7 @@ impl Supervisor {
             paused: false,
             new: BTreeSet::new(),
             parked: BTreeMap::new(),
-            leaving: BTreeSet::new(),
+            leaving: BTreeMap::new(),
             undo: None,
             cut: Left::default(),
             moved: Moved::default(),
@@ -148,7 +148,7 @@ impl Supervisor {
             .filter(|worker| worker.is_ready() && worker.has_agent && worker.listens_at_all());
         let Some(rollout) = &mut self.rollout else { return };
         let Some(worker) = able else {
-            rollout.leaving.insert(id);
+            rollout.leaving.insert(id, slot);
             return self.retire(id);
         };
         worker.stage = Stage::Parked { since, until };
@@ -163,9 +163,12 @@ impl Supervisor {
         if old_worker.is_some_and(|worker| worker.holds_up_rollout(self.now)) {
             return false;
         }
-        if let Some(new) = self.slot(slot).current {
+        if old_worker.is_none()
+            && let Some(new) = self.slot(slot).current
+        {
             self.report_progress(slot, Step::Replaced(new));
         }
+        self.report_replaced();
         if slot.0 + 1 >= self.wanted {
             self.give_up_way_back();
         } else {
@@ -194,10 +197,12 @@ impl Supervisor {
     /// Whoever was parked drains.
     fn let_go(&mut self, slot: Slot, id: WorkerId) {
         if let Some(rollout) = &mut self.rollout {
-            rollout.leaving.insert(id);
+            rollout.leaving.insert(id, slot);
         }
         self.retire(id);
-        self.report_progress(slot, Step::Finishes(id));
+        if let Some(new) = self.slot(slot).current {
+            self.report_progress(slot, Step::Proved(new));
+        }
     }
 
     /// A worker may be parked for so long only: its slot has no way back any more.
@@ -218,6 +223,7 @@ impl Supervisor {
     /// Everything is replaced, unless slots have joined meanwhile: when the old workers are done with
     /// their work, the rollout is over.
     fn finish_rollout(&mut self, slot: Slot, tell_at: Option<crate::Time>) -> bool {
+        self.report_replaced();
         let held_up_by = self.rollout_held_up_by();
         if held_up_by.is_empty() {
             if slot.0 + 1 < self.wanted {
@@ -236,9 +242,27 @@ impl Supervisor {
         false
     }
 
+    /// Tells of each slot whose old worker is done with its work.
+    fn report_replaced(&mut self) {
+        let Some(rollout) = &self.rollout else { return };
+        let holds = |id: &WorkerId| {
+            self.workers.get(id).is_some_and(|worker| worker.holds_up_rollout(self.now))
+        };
+        let done = rollout.leaving.iter().filter(|(id, _)| !holds(id));
+        let done: Vec<(WorkerId, Slot)> = done.map(|(id, slot)| (*id, *slot)).collect();
+        for (id, slot) in done {
+            if let Some(rollout) = &mut self.rollout {
+                rollout.leaving.remove(&id);
+            }
+            if let Some(new) = self.slot(slot).current {
+                self.report_progress(slot, Step::Replaced(new));
+            }
+        }
+    }
+
     /// Who must finish its work before the rollout is over.
     pub(super) fn rollout_held_up_by(&self) -> Vec<(WorkerId, Option<Left>)> {
-        let leaving = self.rollout.iter().flat_map(|rollout| &rollout.leaving);
+        let leaving = self.rollout.iter().flat_map(|rollout| rollout.leaving.keys());
         let workers = leaving.filter_map(|id| self.workers.get(id).map(|worker| (*id, worker)));
         let holding = workers.filter(|(_, worker)| worker.holds_up_rollout(self.now));
         holding.map(|(id, worker)| (id, worker.left)).collect()

@@ -79,7 +79,7 @@ impl Supervisor {
     pub(super) fn has_returned(&mut self, id: WorkerId, new: Option<WorkerId>) {
         let Some(slot) = self.workers.get(&id).map(|worker| worker.slot) else { return };
         if let Some(rollout) = &mut self.rollout {
-            rollout.leaving.extend(new);
+            rollout.leaving.extend(new.map(|new| (new, slot)));
             if let Some(undo) = &mut rollout.undo {
                 undo.returned += 1;
             }

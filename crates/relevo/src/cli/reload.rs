@@ -22,9 +22,13 @@ use super::status::{became, place};
 /// Replace every worker by one with the code as it is now, one slot after the other
 ///
 /// relevo.toml and env files are read again: new workers get what is written there now, and what is
-/// not there any more they do not get. A new worker must listen before the old one finishes its work and goes. If one does not, the
-/// rollout ends there and the old workers keep serving: exit 1, with the reason and the worker's
-/// last words.
+/// not there any more they do not get.
+///
+/// A new worker must listen, and prove itself (`--probation` of `relevo run`), before the others
+/// follow. Whom it replaces is parked until all have: if one fails, the parked workers serve again and
+/// the reload is undone: exit 1, with the reason, the worker's last words, and which slots run what.
+/// Then the old workers finish their work and go. `relevo abort` undoes a reload in progress,
+/// `relevo pause` holds it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  relevo reload\n  relevo reload web --timeout 2m\n  relevo reload --dry-run"
@@ -87,7 +91,10 @@ fn ask_and_wait(args: &Args) -> Result<u8, Failure> {
             Ok(0)
         }
         Err(ClientError::Interrupted) => {
-            eprintln!("relevo: the rollout goes on; see `relevo status {}`", service.name);
+            eprintln!(
+                "relevo: the rollout goes on; see `relevo status {0}`, or undo it by `relevo abort {0}`",
+                service.name
+            );
             Ok(INTERRUPTED)
         }
         Err(error) => Err(explain(error, "reload", args.timeout, &service, connection.pid)),
@@ -118,7 +125,7 @@ fn step(progress: Progress) -> Option<String> {
     Some(match progress.phase {
         Some(Phase::Starting) => format!("{place}: {worker} started"),
         Some(Phase::Probation) => format!("{place}: {worker} ready, on probation"),
-        Some(Phase::Draining) => format!("{place}: {worker} finishes its work"),
+        Some(Phase::Draining) => format!("{place}: {worker} ready, old one draining"),
         Some(Phase::Undoing) => format!("{place}: {worker} serves again"),
         None => format!("{place}: replaced"),
     })
@@ -208,7 +215,7 @@ mod tests {
         check(progress(Some(Phase::Starting), Some(9)), "slot 0 (1 of 4): worker 9 started");
         check(
             progress(Some(Phase::Draining), Some(9)),
-            "slot 0 (1 of 4): worker 9 finishes its work",
+            "slot 0 (1 of 4): worker 9 ready, old one draining",
         );
         check(progress(None, Some(9)), "slot 0 (1 of 4): replaced");
         check(progress(Some(Phase::Starting), None), "slot 0 (1 of 4): the new worker started");

@@ -206,7 +206,7 @@ impl Control {
         let (phase, worker) = match progress.step {
             Step::Started(worker) => (Some(Phase::Starting), worker),
             Step::Ready(worker) => (Some(Phase::Probation), worker),
-            Step::Finishes(worker) => (Some(Phase::Draining), worker),
+            Step::Proved(worker) => (Some(Phase::Draining), worker),
             Step::Returned(worker) => (Some(Phase::Undoing), worker),
             Step::Leaving(worker) => (Some(Phase::Draining), worker),
             // The last word about a slot: nothing goes on there any more.

@@ -107,6 +107,9 @@ fn status_json_has_every_field() {
             "slot",
             "of",
             "reason",
+            "paused",
+            "waits_for",
+            "runs",
             "duration_ms",
             "handed_over",
             "closed_idle",
@@ -116,12 +119,13 @@ fn status_json_has_every_field() {
         ],
     );
     assert_eq!((&rollout["outcome"], &rollout["of"]), (&json!("succeeded"), &json!(2)));
-    for unknown in ["phase", "slot", "reason"] {
+    for unknown in ["phase", "slot", "reason", "paused", "waits_for"] {
         assert_eq!(rollout[unknown], Value::Null, "{unknown}");
     }
     for none in ["handed_over", "closed_idle", "not_zero"] {
         assert_eq!(rollout[none], 0, "{none}");
     }
+    assert_eq!(rollout["runs"], json!([{"generation": 2, "slots": [0, 1]}]));
     assert_eq!(rollout["not_movable"], json!({}));
     let cut = json!({"request": 0, "upload": 0, "event_stream": 0, "websocket": 0, "idle_tls": 0, "unknown": 0});
     assert_eq!(rollout["cut"], cut);

@@ -57,6 +57,11 @@ pub(crate) fn live(row: &Row, major: u32, balance: &str, step: &Mutex<&'static s
     life.wait_for_workers("new workers", |pids| !pids.iter().any(|pid| second.contains(pid)));
     let third = life.look();
 
+    at("aborted reload");
+    life.abort_under_load();
+    life.wait_for_workers("the same workers", |pids| pids == third);
+    life.look();
+
     at("failed reload");
     File::create(life.place.fail_file()).expect("the file");
     let output = life.service.ask("reload", &[]);
@@ -189,6 +194,31 @@ impl<'a> Life<'a> {
         self.service.reload();
         let account = load.stop();
         account.assert_nothing_lost();
+    }
+
+    /// A reload is aborted when its first new worker serves. Without an agent there is no way back.
+    fn abort_under_load(&self) {
+        if self.major < 18 {
+            return;
+        }
+        let mut load = Load::new();
+        for target in &self.targets {
+            let target = target.clone();
+            load = load.add(2, move |stop| keep_asking(&target, stop));
+        }
+        let done = |verb, more: &[&str]| {
+            let output = self.service.ask(verb, more);
+            assert!(output.status.success(), "{output:?}\n{}", self.service.log());
+        };
+        done("reload", &["--no-wait"]);
+        done("pause", &[]);
+        self.service.wait_for_status("a parked worker", |status| {
+            let workers = status["slots"][0]["workers"].as_array().cloned().unwrap_or_default();
+            let states: Vec<&str> = workers.iter().filter_map(|w| w["state"].as_str()).collect();
+            states == ["parked", "ready"]
+        });
+        done("abort", &[]);
+        load.stop().assert_nothing_lost();
     }
 
     /// Each worker resumes the session that one of them began.

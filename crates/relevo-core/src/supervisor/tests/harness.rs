@@ -275,7 +275,7 @@ fn line(action: &Action) -> Option<String> {
                 Step::Started(worker) => format!("started {worker}"),
                 Step::Ready(worker) => format!("ready {worker}"),
                 Step::Replaced(worker) => format!("replaced by {worker}"),
-                Step::Finishes(worker) => format!("{worker} finishes"),
+                Step::Proved(worker) => format!("proved {worker}"),
                 Step::Returned(worker) => format!("{worker} returned"),
                 Step::Joined(worker) => format!("joined {worker}"),
                 Step::Leaving(worker) => format!("leaving {worker}"),

@@ -13,7 +13,8 @@ fn a_request_told_twice_is_answered_once() {
     let _drain = s.replaces(2, 1);
     check(
         &s.exits(1, code(0)),
-        "reply to 7: generation 2 succeeded, 1 of 1
+        "progress to 7: slot 0 of 1, replaced by 2
+         reply to 7: generation 2 succeeded, 1 of 1
          notify Ready
          notify Reloading
          spawn 3 in slot 0 of generation 3

@@ -25,23 +25,23 @@ fn it_replaces_slot_by_slot_each_when_the_new_worker_is_ready() {
     );
     check(
         &s.stops_accepting(1),
-        "progress to 7: slot 0 of 2, replaced by 3
-         spawn 4 in slot 1 of generation 2
+        "spawn 4 in slot 1 of generation 2
          progress to 7: slot 1 of 2, started 4",
     );
     let _park = s.ready(4);
     check(
         &s.stops_accepting(2),
-        "progress to 7: slot 1 of 2, replaced by 4
-         drain 1 within 60s
-         progress to 7: slot 0 of 2, 1 finishes
+        "drain 1 within 60s
+         progress to 7: slot 0 of 2, proved 3
          drain 2 within 60s
-         progress to 7: slot 1 of 2, 2 finishes",
+         progress to 7: slot 1 of 2, proved 4",
     );
-    check(&s.has_left(1, Left { idle: 5, ..Left::default() }), "");
+    let replaced = s.has_left(1, Left { idle: 5, ..Left::default() });
+    check(&replaced, "progress to 7: slot 0 of 2, replaced by 3");
     check(
         &s.drained(2),
         "disconnect 2
+         progress to 7: slot 1 of 2, replaced by 4
          reply to 7: generation 2 succeeded, 2 of 2
          notify Ready",
     );
@@ -101,7 +101,8 @@ fn one_more_follows_for_all_that_were_asked_for_meanwhile() {
     let _drain = s.replaces(2, 1);
     check(
         &s.exits(1, code(0)),
-        "reply to 7: generation 2 succeeded, 1 of 1
+        "progress to 7: slot 0 of 1, replaced by 2
+         reply to 7: generation 2 succeeded, 1 of 1
          notify Ready
          notify Reloading
          spawn 3 in slot 0 of generation 3
@@ -111,7 +112,9 @@ fn one_more_follows_for_all_that_were_asked_for_meanwhile() {
     let _drain = s.replaces(3, 2);
     check(
         &s.exits(2, code(0)),
-        "reply to 8: generation 3 succeeded, 1 of 1
+        "progress to 8: slot 0 of 1, replaced by 3
+         progress to 9: slot 0 of 1, replaced by 3
+         reply to 8: generation 3 succeeded, 1 of 1
          reply to 9: generation 3 succeeded, 1 of 1
          notify Ready",
     );

@@ -321,25 +321,24 @@ fn a_slot_that_joins_during_a_rollout_gets_its_turn() {
     let _park = s.ready(2);
     check(
         &s.stops_accepting(1),
-        "progress to 7: slot 0 of 2, replaced by 2
-         spawn 4 in slot 1 of generation 2
+        "spawn 4 in slot 1 of generation 2
          progress to 7: slot 1 of 2, started 4",
     );
     let _park = s.ready(4);
     check(
         &s.stops_accepting(3),
-        "progress to 7: slot 1 of 2, replaced by 4
-         drain 1 within 60s
-         progress to 7: slot 0 of 2, 1 finishes
+        "drain 1 within 60s
+         progress to 7: slot 0 of 2, proved 2
          drain 3 within 60s
-         progress to 7: slot 1 of 2, 3 finishes",
+         progress to 7: slot 1 of 2, proved 4",
     );
-    check(&s.exits(1, code(0)), "");
+    check(&s.exits(1, code(0)), "progress to 7: slot 0 of 2, replaced by 2");
     // One that joins at the very end has its turn as well.
     check(&s.scale(To(3), None), "spawn 5 in slot 2 of generation 1");
     check(
         &s.exits(3, code(0)),
-        "spawn 6 in slot 2 of generation 2
+        "progress to 7: slot 1 of 3, replaced by 4
+         spawn 6 in slot 2 of generation 2
          progress to 7: slot 2 of 3, started 6",
     );
     check(
@@ -390,10 +389,13 @@ fn a_rollout_goes_on_without_the_slot_that_leaves() {
          disconnect 4
          progress to 8: slot 1 of 1, leaving 2
          drain 1 within 60s
-         progress to 7: slot 0 of 1, 1 finishes
+         progress to 7: slot 0 of 1, proved 3
          eligible 2 for 1 off",
     );
-    check(&s.exits(1, code(0)), "reply to 7: generation 2 succeeded, 1 of 1\nnotify Ready");
+    check(
+        &s.exits(1, code(0)),
+        "progress to 7: slot 0 of 1, replaced by 3\nreply to 7: generation 2 succeeded, 1 of 1\nnotify Ready",
+    );
     check(&s.exits(4, code(0)), "");
     check(
         &s.exits(2, code(0)),
@@ -427,7 +429,8 @@ fn a_rollout_ends_with_the_last_slot_that_is_left() {
     let _drain = s.replaces(3, 1);
     check(
         &s.exits(1, code(0)),
-        "reply to 7: generation 2 succeeded, 1 of 1
+        "progress to 7: slot 0 of 1, replaced by 3
+         reply to 7: generation 2 succeeded, 1 of 1
          notify Ready",
     );
 }

@@ -163,7 +163,6 @@ fn a_pause_holds_it_and_the_way_back_is_open_meanwhile() {
     check(
         &s.resume(10),
         "reply to 10: generation 2 goes on at slot 0
-         progress to 7: slot 0 of 2, replaced by 3
          spawn 4 in slot 1 of generation 2
          progress to 7: slot 1 of 2, started 4",
     );
@@ -240,7 +239,7 @@ fn nobody_is_parked_for_ever() {
     let _park = s.replaces(3, 1);
     let _held = s.pause(8);
     let told = s.after(secs(3600));
-    check(&told, "drain 1 within 60s\nprogress to 7: slot 0 of 2, 1 finishes");
+    check(&told, "drain 1 within 60s\nprogress to 7: slot 0 of 2, proved 3");
     let expected = Notice::ParkedTooLong { worker: WorkerId(1), slot: Slot(0) };
     assert_eq!(notices(&told), [&expected]);
 }
@@ -263,7 +262,7 @@ fn a_slot_that_leaves_takes_its_parked_worker_along() {
         "drain 2 within 60s
          drain 4 within 60s
          drain 1 within 60s
-         progress to 7: slot 0 of 1, 1 finishes
+         progress to 7: slot 0 of 1, proved 3
          eligible 4 for 1 off",
     );
 }
@@ -300,6 +299,6 @@ fn the_parked_worker_has_no_work_counted_until_it_drains() {
     check(&s.has_left(1, Left { requests: 1, ..Left::default() }), "");
     check(
         &s.after(secs(3)),
-        "progress to 7: slot 0 of 2, replaced by 3\nspawn 4 in slot 1 of generation 2\nprogress to 7: slot 1 of 2, started 4",
+        "spawn 4 in slot 1 of generation 2\nprogress to 7: slot 1 of 2, started 4",
     );
 }
