@@ -11,7 +11,7 @@ use crate::{idle, keeps};
 fn its_keep_alive_time_goes_on() {
     for major in MAJORS {
         let port = port();
-        let service = keeps(major, port, "-w 1").env("KEEPALIVE_MS", 3000).start();
+        let service = keeps(major, port, "-w 1 --probation 0s").env("KEEPALIVE_MS", 3000).start();
         let answered = Instant::now();
         let mut connection = idle(port, 1).remove(0);
         std::thread::sleep(Duration::from_millis(2000));
