@@ -154,7 +154,7 @@ fn what_is_not_built_is_not_known() {
     ] {
         check(command, 2, &["there is no command", command]);
     }
-    check("run --frobnicate kitchen.js", 2, &["there is no option", "relevo run --help"]);
+    check("run --xyzzy kitchen.js", 2, &["there is no option", "relevo run --help"]);
     check("reload --frobnicate", 2, &["there is no option", "relevo reload --help"]);
     check("stop one two", 2, &["`two` is one argument too many"]);
 }

@@ -48,8 +48,9 @@ pub(crate) const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
 pub(crate) const LOST_CHANNEL_GRACE: Duration = Duration::from_secs(1);
 /// How long a rollout waits for the idle connections of a worker to be handed over.
 pub(crate) const MOVE_LIMIT: Duration = Duration::from_secs(5);
-/// How long a rollout waits for a worker's word that it accepts nothing any more.
-pub(crate) const PARK_GRACE: Duration = Duration::from_secs(5);
+/// How long a rollout waits for a worker's word that it accepts nothing any more. One that stands still
+/// does not answer, and does not accept either.
+pub(crate) const PARK_GRACE: Duration = Duration::from_secs(1);
 /// How long a worker may be parked: for as long as somebody holds a rollout, but not for ever.
 const PARK_LIMIT: Duration = Duration::from_secs(3600);
 /// How long a parked worker may take to listen again.

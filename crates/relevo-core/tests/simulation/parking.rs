@@ -8,7 +8,7 @@ use relevo_core::{Action, Generation, Slot, WorkerId, WorkerWord};
 use crate::rules::{Known, Rules};
 
 /// How long a rollout waits for a worker's word that it has stopped accepting.
-const PARK_GRACE: Duration = Duration::from_secs(5);
+const PARK_GRACE: Duration = Duration::from_secs(1);
 /// How long a worker may be parked.
 const PARK_LIMIT: Duration = Duration::from_secs(3600);
 

@@ -47,9 +47,7 @@ fn unknown_argument(error: &clap::Error) -> Option<String> {
     let argument = text(error, ContextKind::InvalidArg)?;
     let command = command(error);
     if let Some(similar) = text(error, ContextKind::SuggestedArg) {
-        return Some(format!(
-            "there is no option `{argument}`; did you mean `{similar}`? `{command} --help` lists all"
-        ));
+        return Some(format!("there is no option `{argument}`; did you mean `{similar}`?"));
     }
     if !argument.starts_with('-') {
         return Some(format!(

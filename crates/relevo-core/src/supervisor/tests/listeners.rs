@@ -39,7 +39,7 @@ fn a_slot_is_not_covered_while_an_old_worker_still_accepts() {
     let _spawn = s.reload(None);
     check(&s.ready(2), "inspect 2\npark 1\neligible 1 for 1 off\neligible 2 for 1");
     // A worker that does not even say that it has stopped may still accept.
-    check(&s.after(secs(5)), "drain 1 within 60s");
+    check(&s.after(secs(1)), "drain 1 within 60s");
     check(&s.exits(2, code(1)), "eligible 2 for 1 off\nspawn 3 in slot 0 of generation 2");
     check(&s.closes(1, 1), "accept 1/0");
 }
