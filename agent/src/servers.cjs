@@ -10,6 +10,7 @@ function watchServers() {
   if (typeof listenOfNode !== 'function') throw new Error('no place to notice listening servers'); // hence no hello
   net.Server.prototype._listen2 = function setupListenHandle(address, port, addressType, backlog, fd, flags) {
     if (this._handle) quietly(() => ofPrimary.add(this));
+    else wishes.delete(this); // this time it opens a port of its own
     if (typeof backlog === 'number' && backlog > 0) backlogOf.set(this, backlog);
     if (replyKey !== undefined) keyOf.set(this, replyKey);
     if (this.maxRequestsPerSocket > 0) quietly(countRequests);

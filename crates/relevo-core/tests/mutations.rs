@@ -223,7 +223,7 @@ const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         mistake: "a stop forgets who is parked",
-        file: "supervisor/rollouts.rs",
+        file: "supervisor/rollout_end.rs",
         from: "if self.workers.get(&id).is_some_and(Worker::is_parked) {",
         to: "if self.stop.is_none() && self.workers.get(&id).is_some_and(Worker::is_parked) {",
     },

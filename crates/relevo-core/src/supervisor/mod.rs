@@ -12,6 +12,7 @@ mod listeners;
 mod outage;
 mod reconcile;
 mod record;
+mod rollout_end;
 mod rollouts;
 mod scaling;
 mod stop;

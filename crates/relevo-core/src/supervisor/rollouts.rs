@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{PARK_LIMIT, STUCK_AFTER, Supervisor};
 use crate::rollout::{Phase, Rollout};
 use crate::worker::{Stage, Worker};
-use crate::{
-    Action, Answer, Generation, Left, Moved, Notice, Notify, Outcome, Refusal, RolloutReport,
-    ScaleOutcome, Slot, Step, WorkerId,
-};
+use crate::{Action, Generation, Left, Moved, Notice, Notify, Outcome, Slot, Step, WorkerId};
 
 impl Supervisor {
     pub(super) fn step_rollout(&mut self) {
@@ -266,92 +263,5 @@ impl Supervisor {
         let workers = leaving.filter_map(|id| self.workers.get(id).map(|worker| (*id, worker)));
         let holding = workers.filter(|(_, worker)| worker.holds_up_rollout(self.now));
         holding.map(|(id, worker)| (id, worker.left)).collect()
-    }
-
-    pub(super) fn end_rollout(&mut self, outcome: Outcome) {
-        let Some(rollout) = self.rollout.take() else { return };
-        let succeeded = outcome == Outcome::Succeeded;
-        self.settle_configuration(succeeded);
-        if succeeded {
-            self.generation = rollout.generation;
-        }
-        let report = self.rollout_report(&rollout, outcome);
-        self.tell(Notice::RolloutEnded(report.clone()));
-        for request in rollout.waiting() {
-            let answer = Answer::RolledOut(report.clone());
-            self.act(Action::Reply { request: *request, answer });
-        }
-        if self.stop.is_none() && self.announced {
-            self.act(Action::Notify(Notify::Ready));
-        }
-        self.last_rollout = Some(report);
-        for id in rollout.parked.into_values() {
-            if self.workers.get(&id).is_some_and(Worker::is_parked) {
-                self.retire(id);
-            }
-        }
-    }
-
-    pub(super) fn rollout_report(&self, rollout: &Rollout, outcome: Outcome) -> RolloutReport {
-        let mut runs: BTreeMap<Generation, Vec<Slot>> = BTreeMap::new();
-        for slot in self.slot_numbers() {
-            runs.entry(self.slot(slot).generation).or_default().push(slot);
-        }
-        let replaced = runs.get(&rollout.generation).map_or(0, Vec::len);
-        RolloutReport {
-            generation: rollout.generation,
-            outcome,
-            slot: rollout.undo.as_ref().map(|undo| undo.slot),
-            replaced: replaced as u32,
-            returned: rollout.undo.as_ref().map_or(0, |undo| undo.returned),
-            of: self.wanted,
-            runs,
-            duration: self.now.since(rollout.started_at),
-            cut: rollout.cut,
-            moved: rollout.moved,
-            serving: self.generation,
-        }
-    }
-
-    /// Adds what a drain cut short to the report of the rollout, or scaling, that it belongs to.
-    pub(super) fn count_cut(&mut self, slot: Slot, left: Left) {
-        self.totals.cut.add(&left);
-        if slot.0 >= self.wanted {
-            if let Some(scaling) = &mut self.scaling {
-                scaling.cut.add(&left);
-            }
-            return;
-        }
-        let cut = match (&mut self.rollout, &mut self.last_rollout) {
-            (Some(rollout), _) => &mut rollout.cut,
-            (None, Some(report)) => &mut report.cut,
-            (None, None) => return,
-        };
-        cut.add(&left);
-    }
-
-    /// The same for what became of its idle connections.
-    pub(super) fn count_moved(&mut self, slot: Slot, moved: &Moved) {
-        self.totals.moved.add(moved);
-        let counted = if slot.0 >= self.wanted {
-            self.scaling.as_mut().map(|scaling| &mut scaling.moved)
-        } else if let Some(rollout) = &mut self.rollout {
-            Some(&mut rollout.moved)
-        } else {
-            self.last_rollout.as_mut().map(|report| &mut report.moved)
-        };
-        if let Some(counted) = counted {
-            counted.add(moved);
-        }
-    }
-
-    /// At a stop nothing is changed any more.
-    pub(super) fn abandon_changes(&mut self) {
-        self.end_rollout(Outcome::Stopped);
-        self.reload_wanted = false;
-        for request in std::mem::take(&mut self.reload_waiters) {
-            self.refuse(Some(request), Refusal::Stopping);
-        }
-        self.end_scaling(ScaleOutcome::Aborted);
     }
 }
