@@ -40,10 +40,21 @@ pub(crate) struct Rollout {
     pub(crate) parked: BTreeMap<Slot, WorkerId>,
     /// Workers that it has replaced, or taken back, and that finish their work, with their slot.
     pub(crate) leaving: BTreeMap<WorkerId, Slot>,
+    /// Whether it waits for them.
+    pub(crate) stuck: Stuck,
     /// Why it is undone, if it is.
     pub(crate) undo: Option<Undo>,
     pub(crate) cut: Left,
     pub(crate) moved: Moved,
+}
+
+/// Whether a rollout has nothing to do but to wait for the work of old workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stuck {
+    No,
+    Since(Time),
+    /// For so long that the log has been told.
+    Told,
 }
 
 /// A rollout is undone.
@@ -75,10 +86,7 @@ pub(crate) enum Phase {
         until: Time,
     },
     /// There is no way back any more: whom it replaced finishes its work.
-    Draining {
-        /// When the log is told that this takes long; `None` once it has been.
-        tell_at: Option<Time>,
-    },
+    Draining,
     /// Who is parked is called back.
     Undoing,
 }
@@ -88,7 +96,7 @@ impl Rollout {
     pub(crate) fn has_a_way_back(&self) -> bool {
         match self.phase {
             Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. } => true,
-            Phase::Draining { .. } | Phase::Undoing => false,
+            Phase::Draining | Phase::Undoing => false,
         }
     }
 
@@ -99,19 +107,24 @@ impl Rollout {
 
     /// The next moment at which something must be done about it, and why.
     pub(crate) fn deadline(&self, now: Time) -> Option<(Time, &'static str)> {
-        let due = match self.phase {
+        let proved = match self.phase {
             Phase::Probation { until, .. } if !self.paused => {
                 Some((until, "a new worker has proved itself"))
-            }
-            Phase::Draining { tell_at } => {
-                tell_at.map(|at| (at, "the log is told what a rollout waits for"))
             }
             Phase::Waiting { .. }
             | Phase::Starting { .. }
             | Phase::Probation { .. }
+            | Phase::Draining
             | Phase::Undoing => None,
         };
-        due.filter(|(at, _)| *at > now)
+        let told = match self.stuck {
+            Stuck::Since(since) => {
+                let at = since + crate::supervisor::STUCK_AFTER;
+                Some((at, "the log is told what a rollout waits for"))
+            }
+            Stuck::No | Stuck::Told => None,
+        };
+        proved.into_iter().chain(told).filter(|(at, _)| *at > now).min()
     }
 }
 

@@ -74,7 +74,7 @@ impl Supervisor {
         self.rollout.as_ref().is_some_and(|rollout| match rollout.phase {
             Phase::Starting { worker } => rollout.slot == slot && worker == id,
             Phase::Undoing => rollout.parked.get(&slot) == Some(&id),
-            Phase::Waiting { .. } | Phase::Probation { .. } | Phase::Draining { .. } => false,
+            Phase::Waiting { .. } | Phase::Probation { .. } | Phase::Draining => false,
         })
     }
 

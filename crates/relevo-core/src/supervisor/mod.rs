@@ -57,7 +57,7 @@ const PARK_LIMIT: Duration = Duration::from_secs(3600);
 /// How long a parked worker may take to listen again.
 const UNPARK_LIMIT: Duration = Duration::from_secs(5);
 /// After how long the log is told what a rollout waits for.
-const STUCK_AFTER: Duration = Duration::from_secs(5);
+pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(5);
 /// How long connections on their way to a worker without an agent have to arrive before it is told
 /// to disconnect. (Node 26 cuts those that have not sent anything yet: `docs/node-channel.md`, 5.)
 const SETTLE: Duration = Duration::from_millis(20);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PARK_LIMIT, STUCK_AFTER, Supervisor};
-use crate::rollout::{Phase, Rollout};
+use crate::rollout::{Phase, Rollout, Stuck};
 use crate::worker::{Stage, Worker};
 use crate::{Action, Generation, Left, Moved, Notice, Notify, Outcome, Slot, Step, WorkerId};
 
@@ -23,13 +23,14 @@ impl Supervisor {
                 Phase::Waiting { told } => self.start_incoming(slot, told),
                 Phase::Starting { .. } => false,
                 Phase::Probation { old, until } => until <= self.now && self.finish_slot(slot, old),
-                Phase::Draining { tell_at } => self.finish_rollout(slot, tell_at),
+                Phase::Draining => self.finish_rollout(slot),
                 Phase::Undoing => self.finish_undo(),
             };
             if !moved {
                 break;
             }
         }
+        self.tell_if_stuck();
     }
 
     fn begin_wanted_rollout(&mut self) {
@@ -52,6 +53,7 @@ impl Supervisor {
             new: BTreeSet::new(),
             parked: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            stuck: Stuck::No,
             undo: None,
             cut: Left::default(),
             moved: Moved::default(),
@@ -183,9 +185,8 @@ impl Supervisor {
 
     /// The new generation has proved itself: whoever is parked finishes its work and ends.
     fn give_up_way_back(&mut self) {
-        let tell_at = Some(self.now + STUCK_AFTER);
         let Some(rollout) = &mut self.rollout else { return };
-        rollout.phase = Phase::Draining { tell_at };
+        rollout.phase = Phase::Draining;
         for (slot, id) in std::mem::take(&mut rollout.parked) {
             self.let_go(slot, id);
         }
@@ -219,24 +220,34 @@ impl Supervisor {
 
     /// Everything is replaced, unless slots have joined meanwhile: when the old workers are done with
     /// their work, the rollout is over.
-    fn finish_rollout(&mut self, slot: Slot, tell_at: Option<crate::Time>) -> bool {
+    fn finish_rollout(&mut self, slot: Slot) -> bool {
         self.report_replaced();
-        let held_up_by = self.rollout_held_up_by();
-        if held_up_by.is_empty() {
-            if slot.0 + 1 < self.wanted {
-                self.begin_next_slot(slot);
-            } else {
-                self.end_rollout(Outcome::Succeeded);
-            }
-            return true;
+        if !self.rollout_held_up_by().is_empty() {
+            return false;
         }
-        if tell_at.is_some_and(|at| at <= self.now) {
-            let Some(rollout) = &mut self.rollout else { return false };
-            rollout.phase = Phase::Draining { tell_at: None };
-            let generation = rollout.generation;
-            self.tell(Notice::RolloutWaitsForDrain { generation, workers: held_up_by });
+        if slot.0 + 1 < self.wanted {
+            self.begin_next_slot(slot);
+        } else {
+            self.end_rollout(Outcome::Succeeded);
         }
-        false
+        true
+    }
+
+    /// The log is told once what a rollout waits for, if that takes long.
+    fn tell_if_stuck(&mut self) {
+        let workers = self.rollout_held_up_by();
+        let now = self.now;
+        let Some(rollout) = &mut self.rollout else { return };
+        let (generation, before) = (rollout.generation, rollout.stuck);
+        rollout.stuck = match before {
+            Stuck::No | Stuck::Since(_) | Stuck::Told if workers.is_empty() => Stuck::No,
+            Stuck::No => Stuck::Since(now),
+            Stuck::Since(since) if since + STUCK_AFTER <= now => Stuck::Told,
+            Stuck::Since(_) | Stuck::Told => before,
+        };
+        if before != Stuck::Told && rollout.stuck == Stuck::Told {
+            self.tell(Notice::RolloutWaitsForDrain { generation, workers });
+        }
     }
 
     /// Tells of each slot whose old worker is done with its work.

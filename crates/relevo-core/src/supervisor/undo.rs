@@ -110,7 +110,7 @@ impl Supervisor {
         let refusal = match self.rollout.as_ref().map(|rollout| (rollout.phase, rollout.generation))
         {
             None => Some(Refusal::NoRollout),
-            Some((Phase::Draining { .. }, generation)) => Some(Refusal::NoWayBack { generation }),
+            Some((Phase::Draining, generation)) => Some(Refusal::NoWayBack { generation }),
             Some((Phase::Undoing, _)) => None,
             Some((Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. }, _)) => {
                 self.begin_undo(Outcome::Aborted);
@@ -135,7 +135,7 @@ impl Supervisor {
         let rollout = self.rollout.as_mut().ok_or(Refusal::NoRollout)?;
         let (generation, slot) = (rollout.generation, rollout.slot);
         match rollout.phase {
-            Phase::Draining { .. } => return Err(Refusal::NoWayBack { generation }),
+            Phase::Draining => return Err(Refusal::NoWayBack { generation }),
             Phase::Undoing => return Err(Refusal::BeingUndone),
             Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. } => {}
         }

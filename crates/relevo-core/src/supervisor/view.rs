@@ -277,7 +277,7 @@ impl<'a> View<'a> {
             let phase = match rollout.phase {
                 Phase::Waiting { .. } | Phase::Starting { .. } => RolloutPhase::Starting,
                 Phase::Probation { .. } => RolloutPhase::Probation,
-                Phase::Draining { .. } => RolloutPhase::Draining,
+                Phase::Draining => RolloutPhase::Draining,
                 Phase::Undoing => RolloutPhase::Undoing,
             };
             let report = self.0.rollout_report(rollout, Outcome::Stopped);
@@ -303,8 +303,8 @@ impl<'a> View<'a> {
                 Some(Waits::Paused)
             }
             Phase::Waiting { .. } => Some(Waits::Room(self.0.hinderers())),
-            Phase::Starting { .. } | Phase::Probation { .. } => None,
-            Phase::Draining { .. } | Phase::Undoing => {
+            Phase::Starting { .. } => None,
+            Phase::Probation { .. } | Phase::Draining | Phase::Undoing => {
                 Some(self.0.rollout_held_up_by()).filter(|by| !by.is_empty()).map(Waits::Drain)
             }
         }

@@ -204,6 +204,20 @@ fn a_worker_without_an_agent_cannot_be_called_back() {
 }
 
 #[test]
+fn a_rollout_that_waits_for_one_without_an_agent_says_so() {
+    let mut s = Service::running(Spec { agent: false, probation: secs(3), ..spec(2) });
+    let _spawn = s.reload(7);
+    let _drain = s.ready(3);
+    let told = s.after(secs(5));
+    let (generation, workers) = (Generation(2), vec![(WorkerId(1), None)]);
+    let expected = Notice::RolloutWaitsForDrain { generation, workers: workers.clone() };
+    assert_eq!(notices(&told), [&expected]);
+    assert_eq!(s.supervisor.view().rollout().unwrap().waits, Some(Waits::Drain(workers)));
+    let _gone = s.exits(1, code(0));
+    assert_eq!(s.supervisor.view().rollout().unwrap().waits, None);
+}
+
+#[test]
 fn a_parked_worker_that_dies_leaves_its_slot_to_the_new_one() {
     let mut s = half_way();
     check(&s.exits(1, code(1)), "");
