@@ -60,6 +60,8 @@ pub(crate) struct Worker {
     pub(crate) inspected: bool,
     /// What it asked while it was parked: it is answered if it serves again.
     pub(crate) postponed: Vec<(QueryId, Wish)>,
+    /// Since when it does not listen on all that it owes although it had, in a rollout that this undoes.
+    pub(crate) hung_up: Option<Time>,
     /// What it was found to listen on by itself.
     pub(crate) unprotected: Option<Vec<String>>,
 }
@@ -130,6 +132,7 @@ impl Worker {
             is_lame: false,
             inspected: false,
             postponed: Vec::new(),
+            hung_up: None,
             unprotected: None,
         }
     }

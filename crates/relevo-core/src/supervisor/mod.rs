@@ -56,6 +56,9 @@ pub(crate) const PARK_GRACE: Duration = Duration::from_secs(1);
 const PARK_LIMIT: Duration = Duration::from_secs(3600);
 /// How long a parked worker may take to listen again.
 const UNPARK_LIMIT: Duration = Duration::from_secs(5);
+/// How long a new worker may have a listener closed that its predecessor had open: some apps close one
+/// and open it again.
+const HANG_UP_GRACE: Duration = Duration::from_secs(1);
 /// After how long the log is told what a rollout waits for.
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(5);
 /// How long connections on their way to a worker without an agent have to arrive before it is told
@@ -193,6 +196,7 @@ impl Supervisor {
         let sockets = self.retirement_deadline().into_iter().chain(self.outage_deadline());
         let rollout = self.rollout.as_ref().and_then(|rollout| rollout.deadline(self.now));
         let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop).chain(rollout);
+        let all = all.chain(self.hang_up_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

@@ -14,6 +14,7 @@ impl Supervisor {
         }
         self.begin_wanted_rollout();
         self.forget_lost_ways_back();
+        self.judge_hang_ups();
         self.pass_over_left_slots();
         // One rollout can pass several slots in one go where old workers are gone already.
         while let Some(rollout) = &self.rollout {
@@ -70,7 +71,7 @@ impl Supervisor {
         let passes = |rollout: &Rollout| {
             rollout.slot.0 >= wanted && rollout.has_a_way_back() && !rollout.paused
         };
-        if self.rollout.as_ref().is_some_and(passes) {
+        if self.rollout.as_ref().is_some_and(passes) && !self.somebody_hung_up() {
             self.give_up_way_back();
         }
     }
@@ -159,7 +160,8 @@ impl Supervisor {
     /// Goes on to the next slot when the old worker accepts nothing more.
     fn finish_slot(&mut self, slot: Slot, old: Option<WorkerId>) -> bool {
         let old_worker = old.and_then(|id| self.workers.get(&id));
-        if old_worker.is_some_and(|worker| worker.holds_up_rollout(self.now)) {
+        let holds = old_worker.is_some_and(|worker| worker.holds_up_rollout(self.now));
+        if holds || self.somebody_hung_up() {
             return false;
         }
         if old_worker.is_none()

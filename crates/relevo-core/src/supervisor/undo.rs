@@ -1,10 +1,11 @@
 //! The way back of a rollout: parked workers serve again. Also holding one where it is.
 
-use super::{MAX_WAITING, Supervisor, UNPARK_LIMIT};
+use super::{HANG_UP_GRACE, MAX_WAITING, Supervisor, UNPARK_LIMIT};
 use crate::rollout::{Phase, Undo};
-use crate::worker::{Door, Stage};
+use crate::worker::{Door, Stage, Worker};
 use crate::{
-    Action, Answer, Failure, ListenerId, Notice, Outcome, Refusal, RequestId, Slot, Step, WorkerId,
+    Action, Answer, Failure, ListenerId, Notice, Outcome, Refusal, RequestId, Slot, Step, Time,
+    WorkerId,
 };
 
 impl Supervisor {
@@ -22,16 +23,59 @@ impl Supervisor {
         rollout.is_some_and(|rollout| rollout.has_a_way_back() && rollout.new.contains(&id))
     }
 
-    /// A ready worker has closed a listener. A new one that must not undoes its rollout; whether it did.
+    /// A ready worker has closed a listener. A new one that must not undoes its rollout, unless it opens
+    /// that again soon; whether it is such a one.
     pub(super) fn has_hung_up(&mut self, id: WorkerId, listener: ListenerId) -> bool {
         let owed = self.workers.get(&id).is_some_and(|worker| worker.owes.contains(&listener));
         let hung_up = owed && self.is_undone_by(id);
-        if hung_up {
-            let shown = self.listeners.get(&listener).map(|listener| listener.shown().to_owned());
-            let addresses = shown.into_iter().collect();
-            self.rollout_worker_failed(id, &Failure::HungUp { addresses });
+        let now = self.now;
+        if let Some(worker) = self.workers.get_mut(&id).filter(|_| hung_up) {
+            worker.hung_up.get_or_insert(now);
         }
         hung_up
+    }
+
+    /// Whether a new worker does not listen on all that it owes: the rollout waits for what comes of it.
+    pub(super) fn somebody_hung_up(&self) -> bool {
+        self.hung_up().next().is_some()
+    }
+
+    fn hung_up(&self) -> impl Iterator<Item = (WorkerId, Time)> {
+        let counts = |(id, _): &(&WorkerId, &Worker)| self.is_undone_by(**id);
+        let workers = self.workers.iter().filter(counts);
+        workers
+            .filter_map(|(id, worker)| Some((*id, worker.hung_up.filter(|_| worker.is_ready())?)))
+    }
+
+    pub(super) fn hang_up_deadline(&self) -> Option<(Time, &'static str)> {
+        let until = self.hung_up().map(|(_, since)| since + HANG_UP_GRACE).min();
+        let until = until.filter(|until| *until > self.now)?;
+        Some((until, "a new worker must listen again on what it has closed"))
+    }
+
+    /// Who listens again is forgiven; who does not undoes the rollout.
+    pub(super) fn judge_hang_ups(&mut self) {
+        for (id, since) in self.hung_up().collect::<Vec<_>>() {
+            let Some(worker) = self.workers.get(&id) else { continue };
+            let missing = self.missing_listeners(worker);
+            let addresses: Vec<String> = missing.map(|l| l.shown().to_owned()).collect();
+            if addresses.is_empty() {
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.hung_up = None;
+                }
+            } else if since + HANG_UP_GRACE <= self.now {
+                self.stay_hung_up(id);
+                self.rollout_worker_failed(id, &Failure::HungUp { addresses });
+            }
+        }
+    }
+
+    /// Where nobody can be called back, the slot serves what its worker does.
+    fn stay_hung_up(&mut self, id: WorkerId) {
+        let Some(slot) = self.workers.get(&id).map(|worker| worker.slot) else { return };
+        if !self.rollout.as_ref().is_some_and(|rollout| rollout.parked.contains_key(&slot)) {
+            self.slot_mut(slot).serves = self.listened_on(id);
+        }
     }
 
     fn begin_undo(&mut self, why: Outcome) {

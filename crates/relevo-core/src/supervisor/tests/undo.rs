@@ -67,8 +67,9 @@ fn a_new_worker_that_dies_on_probation_gives_way_to_the_old_one() {
 fn one_that_hangs_up_serves_on_until_the_old_one_is_back() {
     let mut s = reloading();
     let _park = s.replaces(3, 1);
-    let undone = s.closes(3, 1);
-    check(&undone, "unpark 1\naccept 1/0\neligible 3 for 1 off");
+    check(&s.closes(3, 1), "accept 1/0\neligible 3 for 1 off");
+    let undone = s.after(secs(1));
+    check(&undone, "unpark 1");
     let addresses = vec!["listener 1 of slot 0".to_owned()];
     let why = Outcome::Failed { worker: WorkerId(3), failure: Failure::HungUp { addresses } };
     let expected = Notice::RolloutUndone { generation: Generation(2), why, parked: 1 };
@@ -87,6 +88,28 @@ fn one_that_hangs_up_serves_on_until_the_old_one_is_back() {
          reply to 7: generation 2 failed by 3, 0 of 2, 1 serves
          notify Ready",
     );
+}
+
+#[test]
+fn one_that_closes_and_opens_again_is_forgiven() {
+    let mut s = reloading();
+    let _park = s.replaces(3, 1);
+    s.now = s.now + secs(2);
+    check(&s.closes(3, 1), "accept 1/0\neligible 3 for 1 off");
+    assert_eq!(s.due_in(), Some(secs(1)));
+    check(&s.returns(3), "accept 1/0 off\neligible 3 for 1");
+    check(
+        &s.after(secs(1)),
+        "spawn 4 in slot 1 of generation 2\nprogress to 7: slot 1 of 2, started 4",
+    );
+    // The rollout waits for what comes of it.
+    let _park = s.replaces(4, 2);
+    s.now = s.now + secs(2);
+    check(&s.closes(3, 1), "accept 1/0\neligible 3 for 1 off");
+    s.now = s.now + std::time::Duration::from_millis(500);
+    check(&s.closes(4, 1), "accept 1/1\neligible 4 for 1 off");
+    check(&s.returns(3), "accept 1/0 off\neligible 3 for 1");
+    check(&s.after(secs(1)), "unpark 1\nunpark 2");
 }
 
 #[test]
