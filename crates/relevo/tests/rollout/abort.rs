@@ -35,7 +35,8 @@ fn half_way_it_brings_the_old_workers_back() {
         let options = format!("-w 3 --probation 200ms --balance {balance}");
         let service = mood.service(port, &options).start();
         let before = service.worker_pids();
-        let load = Load::new().connection_per_request(4, port, "/").keep_alive(20, port, "/");
+        let load = Load::new().keep_alive(20, port, "/").settled();
+        let load = load.connection_per_request(4, port, "/");
         mood.set_in_slot(2, "silent");
         let reload = half_way(&service);
         let aborted = service.ask("abort", &["--json"]);

@@ -17,9 +17,11 @@ fn undone(options: &str, clients: usize, bad: &str, reason: &str) {
     let mood = Mood::new();
     let port = port();
     let service = mood.service(port, options).start();
+    // Those that were still to be opened would go to the new worker, and an app that closes its server
+    // closes idle connections, whoever may just ask there.
+    let load = Load::new().keep_alive(20, port, "/").settled();
+    let load = load.connection_per_request(clients, port, "/");
     mood.set(bad);
-    let load = Load::new().connection_per_request(clients, port, "/").keep_alive(20, port, "/");
-    wait_for_connections(&service, 20);
     let output = service.ask("reload", &[]);
     assert_undone(&output, reason, &service);
     mood.set("well");
@@ -31,16 +33,6 @@ fn undone(options: &str, clients: usize, bad: &str, reason: &str) {
     service.wait_until_calm();
 }
 
-/// Until so many are open, where that is counted: those that are still to be opened would go to the new
-/// worker, and an app that closes its server closes idle ones, whoever may just ask there.
-fn wait_for_connections(service: &Service, wanted: u64) {
-    service.wait_for_status("the clients' connections", |status| {
-        let slots = status["slots"].as_array().expect("slots");
-        let open = slots.iter().map(|slot| slot["workers"][0]["connections"].as_u64());
-        open.sum::<Option<u64>>().is_none_or(|open| open >= wanted)
-    });
-}
-
 fn assert_undone(output: &Output, reason: &str, service: &Service) {
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{words}\n{}", service.log());
@@ -49,7 +41,6 @@ fn assert_undone(output: &Output, reason: &str, service: &Service) {
     let status = service.status();
     assert_eq!(status["state"], "degraded", "{status}");
     assert_eq!(status["rollout"]["outcome"], "rolled_back", "{status}");
-    assert_eq!(status["rollout"]["slot"], 0, "{status}");
     let runs = serde_json::json!([{"generation": 1, "slots": [0, 1]}]);
     assert_eq!(status["rollout"]["runs"], runs);
     wait_for_workers(service, &[("ready", 1), ("ready", 1)]);
@@ -81,7 +72,6 @@ fn what_is_in_flight_at_a_parked_worker_goes_on() {
     let port = port();
     let service = mood.service(port, "-w 2 --probation 20s").start();
     let traffic = Traffic::begin(port);
-    wait_for_connections(&service, 50);
     mood.set("deaf 500");
     let output = service.ask("reload", &[]);
     assert_undone(&output, "stopped listening on", &service);
@@ -95,7 +85,6 @@ fn the_old_worker_is_parked_until_the_last_new_one_has_proved_itself() {
     let service = mood.service(port, "-w 2 --probation 2s").start();
     let pids = service.worker_pids();
     let traffic = Traffic::begin(port);
-    wait_for_connections(&service, 50);
     let mut reload = service.command(&["reload", &service.name]).spawn().expect("relevo runs");
     let status = wait_for_workers(&service, &[("parked", 1), ("ready", 2), ("ready", 1)]);
     assert_eq!(status["rollout"]["phase"], "probation");
@@ -118,7 +107,6 @@ fn a_failure_in_the_last_slot_undoes_the_first() {
     let service = mood.service(port, "-w 2 --probation 3s").start();
     let before = service.worker_pids();
     let traffic = Traffic::begin(port);
-    wait_for_connections(&service, 50);
     mood.set_in_slot(1, "deaf 300");
     let output = service.ask("reload", &["--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", service.log());
@@ -137,7 +125,6 @@ fn who_was_called_back_is_a_worker_like_any_other() {
     let port = port();
     let service = mood.service(port, "-w 2 --probation 1s").start();
     let traffic = Traffic::begin(port);
-    wait_for_connections(&service, 50);
     for round in 0..3 {
         mood.set("deaf 100");
         assert_eq!(service.ask("reload", &[]).status.code(), Some(1), "{round}: {}", service.log());

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::client::{Connection, Lost, get};
+use super::eventually;
 
 /// What became of all requests.
 #[derive(Debug, Default)]
@@ -55,12 +56,20 @@ impl Account {
 /// Running clients.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
+    /// How many clients that keep their connection there are, and how many have had an answer on it.
+    keeping: usize,
+    answered: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<Account>>,
 }
 
 impl Load {
     pub(crate) fn new() -> Self {
-        Self { stop: Arc::new(AtomicBool::new(false)), threads: Vec::new() }
+        Self {
+            stop: Arc::new(AtomicBool::new(false)),
+            keeping: 0,
+            answered: Arc::default(),
+            threads: Vec::new(),
+        }
     }
 
     /// Adds clients of a kind: `client` is called until the load stops, and counts for itself.
@@ -100,7 +109,7 @@ impl Load {
 
     /// Clients that keep their connection, and think for a moment between requests.
     pub(crate) fn keep_alive(self, clients: usize, port: u16, path: &'static str) -> Self {
-        self.add(clients, move |stop| keep_alive_client(stop, port, path, 1))
+        self.keeping(clients, port, path, 1)
     }
 
     /// The same, with pauses of up to a fifth of a second, so that many do not take the whole machine.
@@ -110,7 +119,22 @@ impl Load {
         port: u16,
         path: &'static str,
     ) -> Self {
-        self.add(clients, move |stop| keep_alive_client(stop, port, path, 8))
+        self.keeping(clients, port, path, 8)
+    }
+
+    fn keeping(mut self, clients: usize, port: u16, path: &'static str, leisure: u64) -> Self {
+        self.keeping += clients;
+        let answered = Arc::clone(&self.answered);
+        self.add(clients, move |stop| keep_alive_client(stop, port, path, leisure, &answered))
+    }
+
+    /// Waits until every client that keeps its connection has one.
+    pub(crate) fn settled(self) -> Self {
+        eventually("an answer for every client", || {
+            let answered = self.answered.load(Ordering::Relaxed);
+            if answered >= self.keeping { Ok(()) } else { Err((answered, self.keeping)) }
+        });
+        self
     }
 
     /// Lets the clients finish what they have begun, and adds up.
@@ -133,7 +157,13 @@ impl Drop for Load {
 
 /// A request that fails at once on a connection that was idle before it met its being closed:
 /// that race is counted apart. One that fails after it was in flight for longer is lost.
-fn keep_alive_client(stop: &AtomicBool, port: u16, path: &str, leisure: u64) -> Account {
+fn keep_alive_client(
+    stop: &AtomicBool,
+    port: u16,
+    path: &str,
+    leisure: u64,
+    answered: &AtomicUsize,
+) -> Account {
     const RACE: Duration = Duration::from_millis(50);
     let mut account = Account::default();
     let mut connection: Option<Connection> = None;
@@ -155,6 +185,9 @@ fn keep_alive_client(stop: &AtomicBool, port: u16, path: &str, leisure: u64) -> 
         match open.get(path) {
             Ok(response) if response.status == 200 => {
                 account.answered += 1;
+                if account.answered == 1 {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
                 if !response.says_close() {
                     connection = Some(open);
                 }

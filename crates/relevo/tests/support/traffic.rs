@@ -15,10 +15,12 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Returns when the long requests are in flight.
+    /// Returns when all clients have had an answer and the long requests are in flight.
     pub(crate) fn begin(port: u16) -> Self {
-        let load =
-            Load::new().keep_alive_unhurried(50, port, "/").connection_per_request(2, port, "/");
+        let load = Load::new()
+            .keep_alive_unhurried(50, port, "/")
+            .connection_per_request(2, port, "/")
+            .settled();
         let long = vec![
             ("a response of 3 s", slow_response(port, 3000)),
             ("a slow upload", slow_upload(port, 30)),
