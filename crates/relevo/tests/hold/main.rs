@@ -128,7 +128,7 @@ fn a_worker_that_crashes_again_and_again_brings_it_up_and_down() {
 #[test]
 fn work_in_flight_in_a_worker_that_drains_is_finished() {
     let (port, mood) = (port(), Mood::new());
-    let service = mood.service(port, "-w 1 --hold 300ms").start();
+    let service = mood.service(port, "-w 1 --hold 300ms --probation 0s").start();
     let long = slow_response(port, 4000);
     mood.set("brief 300 7");
     let accepted = service.ask("reload", &["--no-wait"]);
