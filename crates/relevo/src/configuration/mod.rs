@@ -69,6 +69,11 @@ impl Source {
         Self { choices, words, file, here }
     }
 
+    /// A file that has come since a start without one.
+    pub(crate) fn passed_over(&self) -> Option<PathBuf> {
+        find(&self.here).filter(|_| self.file.is_none())
+    }
+
     /// Reads everything. Where the service runs already, `running` is what it runs with: what cannot
     /// be read twice is taken from there, and so is the program, if what names it is unchanged.
     pub(crate) fn read(

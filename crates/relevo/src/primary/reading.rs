@@ -5,6 +5,7 @@
 //! that fails, the one before it counts again, so that nothing is half applied.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use relevo_config::{Change, ChangeKind, Configured, OnReload, difference};
@@ -104,6 +105,11 @@ impl Reading {
         let spec = self.spec(&configuration);
         self.coming = Some(Rc::new(configuration));
         Ok((spec, changes))
+    }
+
+    /// A file that nobody reads, because it was not there at the start.
+    pub(super) fn passed_over(&self) -> Option<PathBuf> {
+        self.source.passed_over()
     }
 
     /// A rollout has begun.

@@ -38,6 +38,12 @@ impl Primary {
             self.output
                 .say(&format!("configuration read again; the reload brings {}", keys(&changes)));
         }
+        if let Some(file) = self.reading.passed_over() {
+            let file = file.display();
+            self.output.say(&format!(
+                "{file} is not read: this service was started without it; stop it and start it again to use it"
+            ));
+        }
         self.events.push_back(Event::Configured { spec: Box::new(spec) });
         Ok(())
     }

@@ -71,6 +71,19 @@ fn env_files_of_the_command_line() {
     assert_eq!(service.status()["generation"], 2);
 }
 
+/// A file that was not there at the start is not read, and that is said.
+#[test]
+fn a_file_that_comes_later() {
+    let app = App::new();
+    let options = format!("-w 1 --env PORT={}", app.port);
+    let script = app.directory.join("app.js");
+    let service = Setup::new(22, script).directory(app.directory.path()).options(&options).start();
+    app.configure("balance = \"shared\"", "A = 1");
+    service.reload();
+    service.wait_for_line("relevo.toml is not read: this service was started without it");
+    assert_eq!(variables(&app, ["A"]), ["none"]);
+}
+
 /// A worker that crashes is started again as its generation was.
 #[test]
 fn nothing_is_read_between_reloads() {
