@@ -12,6 +12,7 @@ import { blocked } from './measure/blocked.mjs';
 import { cpu } from './measure/cpu.mjs';
 import { dealing } from './measure/dealing.mjs';
 import { firstRequest } from './measure/first-request.mjs';
+import { instrument } from './measure/instrument.mjs';
 import { keepAlive } from './measure/keep-alive.mjs';
 import { latency } from './measure/latency.mjs';
 import { logFlood } from './measure/log-flood.mjs';
@@ -22,7 +23,7 @@ import { slots64 } from './measure/slots64.mjs';
 import { spread } from './measure/spread.mjs';
 import { wakeups } from './measure/wakeups.mjs';
 
-const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, losses, scale];
+const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, losses, scale, instrument];
 
 const full = {
   requests: 100_000, warmUpRequests: 5000, wrkSeconds: 10, memoryRequests: 20_000, idleSeconds: 60, lossSeconds: 10,

@@ -27,8 +27,8 @@ impl Reload {
         let mut connection = Connection::open(&self.service, PATIENCE).map_err(explain)?;
         let until = Until { deadline: Instant::now().checked_add(self.limit), interrupt: None };
         let answer = connection.ask(Verb::Reload { wait: true }, until, &mut |progress| {
-            // Now the old worker lets go of its connections.
-            if progress.phase == Some(Phase::Draining) {
+            // Now the old worker stops to accept, or lets go of its connections.
+            if matches!(progress.phase, Some(Phase::Probation | Phase::Draining)) {
                 tell.step();
             }
         });
