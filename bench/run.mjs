@@ -18,12 +18,13 @@ import { latency } from './measure/latency.mjs';
 import { logFlood } from './measure/log-flood.mjs';
 import { losses } from './measure/losses.mjs';
 import { memory } from './measure/memory.mjs';
+import { proved } from './measure/proved.mjs';
 import { scale } from './measure/scale.mjs';
 import { slots64 } from './measure/slots64.mjs';
 import { spread } from './measure/spread.mjs';
 import { wakeups } from './measure/wakeups.mjs';
 
-const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, losses, scale, instrument];
+const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, losses, proved, scale, instrument];
 
 const full = {
   requests: 100_000, warmUpRequests: 5000, wrkSeconds: 10, memoryRequests: 20_000, idleSeconds: 60, lossSeconds: 10,
@@ -72,12 +73,12 @@ async function main() {
   }
 }
 
-// A peer that cannot be run is an error, but for Relevo itself under --peers-only.
+// A peer that cannot be run is an error, but for Relevo itself under --peers-only, and for what is no npm package.
 function choosePeers(chosen, { tools, peersOnly }) {
   return [...new Set(chosen.flatMap(({ peers }) => peers))].filter((name) => {
     const reason = missing(name, tools);
     if (!reason) return true;
-    if (!(isRelevo(name) && peersOnly)) throw Object.assign(new Error(`${name}: ${reason}`), { usage: true });
+    if (!(isRelevo(name) && peersOnly) && name !== 'nginx') throw Object.assign(new Error(`${name}: ${reason}`), { usage: true });
     console.error(`skipped: ${name}: ${reason}`);
     return false;
   });

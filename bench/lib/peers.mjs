@@ -3,19 +3,21 @@
 // A started peer is
 //   ports                    where it serves; bare node has one for each process
 //   primaries(), workers()   pids at this moment; bare node has no primary
+//   reloadCommand            for a shell, waits until it is done; absent likewise
 //   reload()                 resolves to true if the peer says that it worked; absent where there is no such thing
 //   status(), scale(n)       Relevo's alone
 //   stop()
 //
 // What it is started with can be given as a shape: { workers, app, env, stdout }, each with the usual where left out.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { own, run, temporaryDirectory, until } from './children.mjs';
 import { get } from './http.mjs';
+import { configuration, writeScripts } from './nginx.mjs';
 import { executable, family } from './proc.mjs';
 
 export const workers = 2;
@@ -23,6 +25,7 @@ export const workers = 2;
 const bench = fileURLToPath(new URL('..', import.meta.url));
 const usual = { workers, app: 'app.cjs', env: {}, stdout: 'pipe' };
 const pm2Script = path.join(bench, 'node_modules', 'pm2', 'bin', 'pm2');
+const nginx = '/usr/sbin/nginx';
 const reloadTimeoutMs = 60_000;
 
 export const peers = {
@@ -30,6 +33,7 @@ export const peers = {
   'cluster': (tools, shape) => startCluster(tools, shape, 'rr'),
   'cluster-none': (tools, shape) => startCluster(tools, shape, 'none'),
   'pm2': startPm2,
+  'nginx': startNginx,
   'relevo-auto': (tools, shape) => startRelevo(tools, shape, 'auto'),
   'relevo-kernel': (tools, shape) => startRelevo(tools, shape, 'kernel'),
   'relevo-round-robin': (tools, shape) => startRelevo(tools, shape, 'round-robin'),
@@ -40,6 +44,7 @@ export const titles = {
   'cluster': 'cluster, round robin',
   'cluster-none': 'cluster, SCHED_NONE',
   'pm2': 'PM2',
+  'nginx': 'nginx and an instance for each CPU',
   'relevo-auto': 'relevo --balance auto',
   'relevo-kernel': 'relevo --balance kernel',
   'relevo-round-robin': 'relevo --balance round-robin',
@@ -51,11 +56,13 @@ export const isRelevo = (name) => name.startsWith('relevo-');
 export function missing(name, tools) {
   if (isRelevo(name) && !existsSync(tools.relevo)) return `no ${tools.relevo}: run cargo build --release`;
   if (name === 'pm2' && !existsSync(pm2Script)) return 'no bench/node_modules/pm2: run npm ci in bench/';
+  if (name === 'nginx' && !existsSync(nginx)) return `no ${nginx}: install the package nginx-light`;
   return null;
 }
 
 export async function version(name, tools) {
   if (name === 'pm2') return JSON.parse(readFileSync(path.join(path.dirname(pm2Script), '..', 'package.json'), 'utf8')).version;
+  if (name === 'nginx') return (await run(nginx, ['-v'], { timeoutMs: 5000 })).stderr.trim().replace(/^.*\//, '');
   if (isRelevo(name)) return (await run(tools.relevo, ['--version'], { timeoutMs: 5000 })).stdout.trim();
   return (await run(tools.node, ['--version'], { timeoutMs: 5000 })).stdout.trim();
 }
@@ -100,6 +107,8 @@ async function startCluster({ node }, { workers, app, env, stdout }, policy) {
     primaries: () => [child.pid],
     workers: () => family(child.pid).slice(1),
     output: child.output,
+    // It has no way to say that it is done; two workers take less than a second.
+    reloadCommand: `kill -USR2 ${child.pid} && sleep 2`,
     reload: () => {
       const before = count(child.output(), 'reloaded');
       process.kill(child.pid, 'SIGUSR2');
@@ -137,10 +146,34 @@ async function startPm2({ node }, { workers, app, env: given }) {
     primaries: daemon,
     workers: () => daemon().flatMap((pid) => family(pid).slice(1)),
     output: () => words,
+    reloadCommand: `PM2_HOME='${home}' PM2_DISABLE_VERSION_CHECK=true '${node}' '${pm2Script}' reload bench --silent`,
     reload: async () => (await pm2('reload', 'bench', '--silent')).code === 0,
     stop: async () => {
       await started.catch(() => {});
       await end();
+      remove();
+    },
+  };
+}
+
+async function startNginx({ node }, { workers, app, env, stdout }) {
+  const port = await freePort();
+  const upstreams = [];
+  while (upstreams.length < workers) upstreams.push(await freePort());
+  const { directory, remove } = temporaryDirectory('relevo-bench-nginx-');
+  const file = path.join(directory, 'nginx.conf');
+  writeFileSync(file, configuration(directory, port, upstreams));
+  const { keep, restart } = writeScripts(directory, { node, app, upstreams });
+  const instances = keep.map((script) => supervise('bash', [script], env, stdout));
+  const front = supervise(nginx, ['-c', file, '-e', path.join(directory, 'error.log')], env, stdout);
+  return {
+    ports: [port],
+    primaries: () => family(front.pid),
+    workers: () => instances.flatMap(({ pid }) => family(pid).slice(1)),
+    output: () => front.output() + instances.map((instance) => instance.output()).join(''),
+    reloadCommand: `bash '${restart}'`,
+    stop: async () => {
+      await Promise.all([front, ...instances].map((child) => child.end()));
       remove();
     },
   };
@@ -164,6 +197,7 @@ async function startRelevo({ node, relevo }, { workers, app, env: given, stdout 
     primaries: () => family(child.pid).filter(mine),
     workers: () => family(child.pid).filter((pid) => !mine(pid)),
     output: child.output,
+    reloadCommand: `RELEVO_RUNTIME_DIR='${runtime}' '${relevo}' reload ${name}`,
     reload: async () => (await run(relevo, ['reload', name], { env, timeoutMs: reloadTimeoutMs })).code === 0,
     status: async () => JSON.parse((await run(relevo, ['status', name, '--json'], { env, timeoutMs: 5000 })).stdout),
     // Accepted, or not; it does not wait for the end.
