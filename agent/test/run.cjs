@@ -4,7 +4,7 @@
 //
 //     node agent/test/run.cjs [path/to/node …]        (or RELEVO_NODES, separated by colons or blanks)
 
-const { spawnSync } = require('child_process');
+const { spawn, spawnSync } = require('child_process');
 const fs = require('fs');
 const path = require('path');
 
@@ -26,22 +26,33 @@ const FIRST_WITH_RUNNER = 18;
 const versionOf = (node) => spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
 const hasRunner = (node) => parseInt(versionOf(node).slice(1), 10) >= FIRST_WITH_RUNNER;
 const all = nodes().map((node) => path.resolve(node));
-let failures = 0;
-for (const node of all) {
+
+/** Both policies at a time: most of a run is waiting. */
+async function runOn(node) {
   const version = versionOf(node);
   const runner = hasRunner(node) ? node : all.find(hasRunner);
-  for (const policy of ['rr', 'none']) {
-    const run = spawnSync(runner, ['--test', '--test-reporter=tap', ...files], {
-      encoding: 'utf8',
-      maxBuffer: 1 << 28,
-      env: { ...process.env, NODE_CLUSTER_SCHED_POLICY: policy, RELEVO_WORKER_NODE: node },
-    });
-    const count = (name) => Number((new RegExp(`^# ${name} (\\d+)`, 'm').exec(run.stdout) || [0, -1])[1]);
-    console.log(`${version} ${policy.padEnd(4)} pass ${count('pass')} fail ${count('fail')}`);
-    if (run.status !== 0 || count('fail') !== 0) {
-      failures += 1;
-      console.log(run.stdout, run.stderr);
-    }
-  }
+  const runs = await Promise.all(['rr', 'none'].map(async (policy) => ({ policy, ...await test(runner, node, policy) })));
+  return runs.map((run) => report(version, run)).every(Boolean);
 }
-process.exitCode = failures === 0 ? 0 : 1;
+
+function test(runner, node, policy) {
+  const child = spawn(runner, ['--test', '--test-reporter=tap', ...files], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_CLUSTER_SCHED_POLICY: policy, RELEVO_WORKER_NODE: node },
+  });
+  const output = { stdout: '', stderr: '' };
+  for (const name of Object.keys(output)) child[name].setEncoding('utf8').on('data', (text) => { output[name] += text; });
+  return new Promise((resolve) => { child.once('close', (status) => resolve({ status, ...output })); });
+}
+
+function report(version, { policy, status, stdout, stderr }) {
+  const count = (name) => Number((new RegExp(`^# ${name} (\\d+)`, 'm').exec(stdout) || [0, -1])[1]);
+  console.log(`${version} ${policy.padEnd(4)} pass ${count('pass')} fail ${count('fail')}`);
+  const passed = status === 0 && count('fail') === 0;
+  if (!passed) console.log(stdout, stderr);
+  return passed;
+}
+
+(async () => {
+  for (const node of all) if (!await runOn(node)) process.exitCode = 1;
+})();
