@@ -23,7 +23,7 @@ use super::status::units::took;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  relevo abort\n  relevo abort web --timeout 1m")]
 pub(crate) struct Args {
-    /// The service [default: the only one that runs, else the one package.json names]
+    /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
     name: Option<ServiceName>,
 
     /// How long to wait for the end, exit 4 after that; the undoing goes on [default: no limit]

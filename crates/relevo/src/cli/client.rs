@@ -193,6 +193,16 @@ impl Connection {
         }
     }
 
+    /// Asks for what the primary does at once, and waits so long.
+    pub(crate) fn ask_within(
+        &mut self,
+        patience: Duration,
+        verb: Verb,
+    ) -> Result<Answer, ClientError> {
+        let until = Until { deadline: Instant::now().checked_add(patience), interrupt: None };
+        self.ask(verb, until, &mut |_| {})
+    }
+
     /// Waits until the primary has closed the connection, which its end does at the latest;
     /// whether it has.
     pub(crate) fn wait_closed(&mut self, until: Until<'_>) -> bool {

@@ -1,14 +1,12 @@
 //! `relevo pause`: hold the rollout in progress where it is. How that is asked is here for `resume`, too.
 
-use std::time::Instant;
-
 use relevo_config::ServiceName;
 use relevo_wire::protocol::Verb;
 use relevo_wire::status::Held;
 
 use super::Failure;
 use super::client::report::{finish, print};
-use super::client::{self, PATIENCE, Until};
+use super::client::{self, PATIENCE};
 use super::status::place;
 
 /// Hold the reload in progress where it is, until `relevo resume` or `relevo abort`
@@ -19,7 +17,7 @@ use super::status::place;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  relevo pause\n  relevo pause web")]
 pub(crate) struct Args {
-    /// The service [default: the only one that runs, else the one package.json names]
+    /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
     name: Option<ServiceName>,
 
     /// Print one JSON object
@@ -39,9 +37,8 @@ pub(super) fn ask(verb: Verb, name: Option<&ServiceName>, json: bool) -> Result<
 
 fn hold(verb: Verb, name: Option<&ServiceName>, json: bool) -> Result<u8, Failure> {
     let (service, mut connection) = client::open(name)?;
-    let until = Until { deadline: Instant::now().checked_add(PATIENCE), interrupt: None };
     let answer =
-        connection.ask(verb, until, &mut |_| {}).map_err(|error| error.into_failure(&service))?;
+        connection.ask_within(PATIENCE, verb).map_err(|error| error.into_failure(&service))?;
     let held = answer.held().map_err(|error| error.into_failure(&service))?;
     print(&format!("{}\n", if json { answer.json } else { sentence(&held) }))?;
     Ok(0)

@@ -68,9 +68,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
 
 fn ask(args: &Args) -> Result<u8, Failure> {
     let (service, mut connection) = client::open(args.name.as_ref())?;
-    let until = Until { deadline: Instant::now().checked_add(PATIENCE), interrupt: None };
     let answer = connection
-        .ask(Verb::Reload { wait: false }, until, &mut |_| {})
+        .ask_within(PATIENCE, Verb::Reload { wait: false })
         .map_err(|error| error.into_failure(&service))?;
     print(&if args.json {
         format!("{}\n", answer.json)

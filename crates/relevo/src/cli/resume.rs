@@ -9,7 +9,7 @@ use super::{Failure, pause};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  relevo resume\n  relevo resume web")]
 pub(crate) struct Args {
-    /// The service [default: the only one that runs, else the one package.json names]
+    /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
     name: Option<ServiceName>,
 
     /// Print one JSON object

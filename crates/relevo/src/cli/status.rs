@@ -4,14 +4,12 @@ mod render;
 pub(super) mod table;
 pub(super) mod units;
 
-use std::time::Instant;
-
 use relevo_config::ServiceName;
 use relevo_wire::protocol::Verb;
 
 use super::Failure;
 use super::client::report::{colour_on_stdout, finish, print};
-use super::client::{self, PATIENCE, Until};
+use super::client::{self, PATIENCE};
 pub(super) use render::{became, place, service_state};
 
 /// Show a service: its slots and workers, its listeners, its last rollout
@@ -35,9 +33,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
 
 fn show(args: &Args) -> Result<u8, Failure> {
     let (service, mut connection) = client::open(args.name.as_ref())?;
-    let until = Until { deadline: Instant::now().checked_add(PATIENCE), interrupt: None };
     let answer = connection
-        .ask(Verb::Status, until, &mut |_| {})
+        .ask_within(PATIENCE, Verb::Status)
         .map_err(|error| error.into_failure(&service))?;
     if args.json {
         print(&format!("{}\n", answer.json))?;

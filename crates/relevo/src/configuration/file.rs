@@ -63,7 +63,8 @@ pub(super) fn read_regular(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     read_beginning(file, most)
 }
 
-pub(super) fn read_beginning(file: fs::File, most: usize) -> io::Result<Vec<u8>> {
+/// The beginning of anything, likewise.
+pub(crate) fn read_beginning(file: fs::File, most: usize) -> io::Result<Vec<u8>> {
     let most = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes)?;

@@ -25,8 +25,8 @@ use crate::cli::Failure;
 pub(crate) use directory::logical_current_directory;
 pub(crate) use entry::Entry;
 pub(crate) use faults::{Fault, Faults};
-pub(crate) use file::find;
 use file::{Found, read};
+pub(crate) use file::{find, read_beginning};
 use variables::EnvFile;
 
 /// Where a configuration is read from, as often as is wanted.

@@ -7,7 +7,6 @@ mod reload;
 mod target;
 
 use std::fs;
-use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,9 +23,10 @@ use super::client::report::{finish, print};
 use super::client::take_interrupt;
 use super::client::waiting::INTERRUPTED;
 use super::{Failure, error_text};
+use crate::configuration::read_beginning;
 
 /// The largest file that is read: a body, certificates.
-const MOST_BYTES: u64 = 16 << 20;
+const MOST_BYTES: usize = 16 << 20;
 
 /// Drive a server with accounted traffic while it is replaced; exit 1 if one request is lost
 ///
@@ -266,10 +266,8 @@ fn disturb(args: &Args, target: &Target) -> Result<Option<Box<dyn Disturb>>, Fai
 fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let fault = |why: String| Failure::usage(format!("{option}: {}: {why}", path.display()));
     let file = fs::File::open(path).map_err(|error| fault(error_text(&error)))?;
-    let mut bytes = Vec::new();
-    let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|error| fault(error_text(&error)))?;
-    if bytes.len() as u64 > MOST_BYTES {
+    let bytes = read_beginning(file, MOST_BYTES).map_err(|error| fault(error_text(&error)))?;
+    if bytes.len() > MOST_BYTES {
         return Err(fault("it is larger than 16 MiB".to_owned()));
     }
     Ok(bytes)

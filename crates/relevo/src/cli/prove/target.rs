@@ -1,7 +1,6 @@
 //! Which service is behind a URL.
 
 use std::net::{IpAddr, TcpListener, ToSocketAddrs};
-use std::time::Instant;
 
 use relevo_config::ServiceName;
 use relevo_prove::Target;
@@ -10,7 +9,7 @@ use relevo_wire::protocol::Verb;
 use relevo_wire::status::ListenerKind;
 
 use crate::cli::Failure;
-use crate::cli::client::{ClientError, Connection, PATIENCE, Until};
+use crate::cli::client::{ClientError, Connection, PATIENCE};
 use crate::cli::services::{self, Service};
 
 /// The service to reload: the one that is named, else the one that listens where clients go.
@@ -51,8 +50,7 @@ pub(super) fn service(named: Option<&ServiceName>, target: &Target) -> Result<Se
 /// How a service is now.
 pub(super) fn status(service: &Service) -> Result<Status, ClientError> {
     let mut connection = Connection::open(service, PATIENCE)?;
-    let until = Until { deadline: Instant::now().checked_add(PATIENCE), interrupt: None };
-    connection.ask(Verb::Status, until, &mut |_| {})?.status()
+    connection.ask_within(PATIENCE, Verb::Status)?.status()
 }
 
 fn is_target(listener: &relevo_wire::status::Listener, target: &Target) -> bool {

@@ -1,22 +1,19 @@
 //! `relevo reload --dry-run`: what a reload would change, key by key.
 
-use std::time::Instant;
-
 use relevo_config::ServiceName;
 use relevo_wire::difference::{Change, Difference, Effect, Kind};
 use relevo_wire::protocol::Verb;
 
 use crate::cli::Failure;
 use crate::cli::client::report::{print, printable};
-use crate::cli::client::{self, PATIENCE, Until};
+use crate::cli::client::{self, PATIENCE};
 use crate::cli::status::units::counted;
 
 /// Asks the primary, which knows what it runs with.
 pub(super) fn run(name: Option<&ServiceName>, json: bool) -> Result<u8, Failure> {
     let (service, mut connection) = client::open(name)?;
-    let until = Until { deadline: Instant::now().checked_add(PATIENCE), interrupt: None };
     let answer = connection
-        .ask(Verb::DryRun, until, &mut |_| {})
+        .ask_within(PATIENCE, Verb::DryRun)
         .map_err(|error| error.into_failure(&service))?;
     if json {
         print(&format!("{}\n", answer.json))?;
