@@ -27,6 +27,15 @@ pub struct Done {
     pub said: String,
 }
 
+impl From<Result<String, String>> for Done {
+    /// What it said, as a success or as a failure.
+    fn from(outcome: Result<String, String>) -> Self {
+        let succeeded = outcome.is_ok();
+        let (Ok(said) | Err(said)) = outcome;
+        Self { succeeded, said }
+    }
+}
+
 /// How a disturbance tells the trial what it does.
 #[derive(Debug)]
 pub struct Tell {

@@ -71,7 +71,7 @@ async fn trial(
     let killed = Killed::default();
     let common = |ledger| {
         let (plan, address, tls) = (Rc::clone(&plan), address.clone(), tls.clone());
-        Rc::new(Common { plan, ledger: Rc::new(ledger), address, tls, fault: None.into() })
+        Rc::new(Common { plan, ledger: Rc::new(ledger), address, tls })
     };
     let found = rehearse(&common(Ledger::new(killed.ports()))).await?;
     let name = disturb.as_ref().map_or("nothing".to_owned(), |disturb| disturb.name());
@@ -182,8 +182,8 @@ impl<'a> Conductor<'a> {
         let is_cut_short = loop {
             tokio::select! {
                 _ = shown.tick() => {
-                    if let Some(fault) = self.common.fault.borrow().as_ref() {
-                        return Err(ours(fault));
+                    if let Some(fault) = self.common.ledger.fault() {
+                        return Err(ours(&fault));
                     }
                     if watch(&self.glance()).is_break() {
                         break true;

@@ -66,12 +66,25 @@ pub(crate) struct Carrier {
 }
 
 /// A request that did not get its answer, and why.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Miss {
     pub(crate) loss: Loss,
     pub(crate) what: String,
     /// `None` where no connection was made.
     pub(crate) carrier: Option<Carrier>,
+}
+
+impl Miss {
+    /// There was no answer in time.
+    pub(crate) fn late(limit: Duration) -> Self {
+        Self { loss: Loss::Late, what: format!("no answer within {limit:?}"), carrier: None }
+    }
+
+    /// The server said, as often as it was asked, that it did not begin it.
+    pub(crate) fn not_begun(tries: u32) -> Self {
+        let what = format!("not begun by the server {tries} times in a row");
+        Self { loss: Loss::Closed, what, carrier: None }
+    }
 }
 
 /// The client's ports of connections whose worker was killed, with the time of the kill. Filled by
@@ -83,6 +96,8 @@ pub(crate) type KilledPorts = Arc<Mutex<HashMap<u16, Instant>>>;
 pub(crate) struct Ledger {
     began: Instant,
     killed: KilledPorts,
+    /// What went wrong on this side, so that the trial must end.
+    fault: RefCell<Option<String>>,
     book: RefCell<Book>,
 }
 
@@ -124,7 +139,7 @@ impl Ledger {
             disturbances: Vec::new(),
             is_disturbed: false,
         };
-        Self { began: Instant::now(), killed, book: RefCell::new(book) }
+        Self { began: Instant::now(), killed, fault: None.into(), book: RefCell::new(book) }
     }
 
     /// A new request.
@@ -134,6 +149,14 @@ impl Ledger {
         book.next_id += 1;
         book.kinds[kind.index()].outcomes.begun += 1;
         Ticket { id, kind, began: Instant::now() }
+    }
+
+    /// Its end, whichever it is.
+    pub(crate) fn end(&self, ticket: Ticket, outcome: Result<(), Miss>) {
+        match outcome {
+            Ok(()) => self.answered(ticket),
+            Err(miss) => self.missed(ticket, miss),
+        }
     }
 
     /// Its answer is there, and right.
@@ -209,6 +232,26 @@ impl Ledger {
     /// Notes something about connections.
     pub(crate) fn connections(&self, note: impl FnOnce(&mut wire::Connections)) {
         note(&mut self.book.borrow_mut().connections);
+    }
+
+    /// The server ended a connection while it was idle, after the time that it had announced or before.
+    pub(crate) fn ended_idle(&self, carrier: &Carrier, expired: bool) {
+        let killed = self.was_killed(carrier);
+        self.connections(|connections| match (killed, expired) {
+            (true, _) => {}
+            (false, true) => connections.expired += 1,
+            (false, false) => connections.closed_idle += 1,
+        });
+    }
+
+    /// This side lacks something; the first such word counts.
+    pub(crate) fn note_fault(&self, what: &str) {
+        self.fault.borrow_mut().get_or_insert_with(|| what.to_owned());
+    }
+
+    /// What this side lacks, if anything.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.fault.borrow().clone()
     }
 
     /// Notes a TLS handshake.

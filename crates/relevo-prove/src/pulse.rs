@@ -4,7 +4,6 @@
 //! speak at random would seldom hit that moment; with the pulse many speak within some milliseconds
 //! around it.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,29 +15,27 @@ const SCATTER: Duration = Duration::from_millis(60);
 /// Tells clients when to speak, and when to end.
 #[derive(Debug)]
 pub(crate) struct Pulse {
-    beats: watch::Sender<u64>,
+    beats: watch::Sender<()>,
     ended: watch::Sender<bool>,
-    count: Cell<u64>,
 }
 
 /// One client's end of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
-    beats: watch::Receiver<u64>,
+    beats: watch::Receiver<()>,
     ended: watch::Receiver<bool>,
 }
 
 impl Pulse {
     pub(crate) fn new() -> (Self, Pace) {
-        let (beats, beats_of) = watch::channel(0);
+        let (beats, beats_of) = watch::channel(());
         let (ended, ended_of) = watch::channel(false);
-        (Self { beats, ended, count: Cell::new(0) }, Pace { beats: beats_of, ended: ended_of })
+        (Self { beats, ended }, Pace { beats: beats_of, ended: ended_of })
     }
 
     /// Something is being replaced now.
     pub(crate) fn beat(&self) {
-        self.count.set(self.count.get() + 1);
-        self.beats.send_replace(self.count.get());
+        self.beats.send_replace(());
     }
 
     /// Clients finish what they have begun.

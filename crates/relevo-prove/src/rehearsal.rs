@@ -11,11 +11,10 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::Refusal;
-use crate::clients::{Client, Common, Connection, Echo, Right, Socket, Speech};
+use crate::clients::{Client, Common, Echo, Right, Socket, Speech, within};
 use crate::ledger::{Loss, Miss, text_of};
 use crate::plan::Plan;
 use crate::pulse::Pulse;
-use crate::response::Answer;
 use crate::stream::{Address, words};
 use crate::target::Target;
 
@@ -118,10 +117,11 @@ async fn http1(common: &Rc<Common>, kind: ClientKind) -> Result<Right, Refusal> 
     let plan = &common.plan;
     let mut answers = Vec::new();
     for id in [1, 2] {
-        let asked = timeout(common.limit(kind), client(common, kind).once(id)).await;
-        match asked.unwrap_or_else(|_| Err(too_late(plan))) {
+        match within(common.limit(kind), client(common, kind).once(id)).await {
             Ok((answer, connection)) => {
-                answers.push((answer.clone(), echo_of(&answer, &connection, id)));
+                let (header, body) = (answer.echo.as_deref(), connection.decoder.body());
+                let echo = Echo::of(header, body, &text_of(id));
+                answers.push((answer, echo));
             }
             Err(miss) => return Err(explain(plan, kind, &miss)),
         }
@@ -133,17 +133,6 @@ async fn http1(common: &Rc<Common>, kind: ClientKind) -> Result<Right, Refusal> 
         keep_alive: first.keep_alive_s.map(|seconds| Duration::from_secs(seconds.into())),
         speech: Speech::default(),
     })
-}
-
-fn echo_of(answer: &Answer, connection: &Connection, id: u64) -> Echo {
-    let text = text_of(id);
-    if answer.echo.as_deref() == Some(text.as_str()) {
-        Echo::Header
-    } else if crate::clients::contains(connection.decoder.body(), text.as_bytes()) {
-        Echo::Body
-    } else {
-        Echo::Nowhere
-    }
 }
 
 /// Which statuses are right, if those that came are.
@@ -172,8 +161,7 @@ fn statuses(plan: &Plan, kind: ClientKind, came: &[u16]) -> Result<Option<Vec<u1
 
 async fn http2(common: &Rc<Common>, kind: ClientKind) -> Result<Right, Refusal> {
     let plan = &common.plan;
-    let asked = timeout(plan.timeout, client(common, kind).once_http2(1)).await;
-    match asked.unwrap_or_else(|_| Err(too_late(plan))) {
+    match within(plan.timeout, client(common, kind).once_http2(1)).await {
         Ok((status, echo)) => {
             Ok(Right { statuses: statuses(plan, kind, &[status])?, echo, ..Right::default() })
         }
@@ -183,9 +171,9 @@ async fn http2(common: &Rc<Common>, kind: ClientKind) -> Result<Right, Refusal> 
 
 async fn websocket(common: &Rc<Common>, kind: ClientKind) -> Result<Right, Refusal> {
     let plan = &common.plan;
-    let mut client = client(common, kind);
-    let opened = timeout(plan.timeout, Socket::open(&mut client, 1)).await;
-    let mut socket = match opened.unwrap_or_else(|_| Err(too_late(plan))) {
+    let client = client(common, kind);
+    let opened = Socket::open(&client, 1);
+    let mut socket = match within(plan.timeout, opened).await {
         Ok(socket) => socket,
         Err(miss) => {
             let path = plan.path(kind);
@@ -204,11 +192,6 @@ async fn websocket(common: &Rc<Common>, kind: ClientKind) -> Result<Right, Refus
         }
     };
     Ok(Right { speech, ..Right::default() })
-}
-
-fn too_late(plan: &Plan) -> Miss {
-    let what = format!("no answer within {:?}", plan.timeout);
-    Miss { loss: Loss::Late, what, carrier: None }
 }
 
 /// What a failure before the trial means for who asked.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use rustix::io::Errno;
 use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
@@ -57,7 +58,8 @@ impl Dialer {
     pub(crate) async fn dial(&self) -> Result<Dialed, Miss> {
         let dialed = match self.address.clone() {
             Address::Tcp(address) => {
-                let stream = self.connect(address).await.map_err(|error| not_connected(&error))?;
+                let stream =
+                    self.connect(address).await.map_err(|error| self.not_connected(&error))?;
                 let local_port = stream.local_addr().ok().map(|local| local.port());
                 let opened = Instant::now();
                 let stream = match self.tls.clone() {
@@ -71,7 +73,7 @@ impl Dialer {
             }
             Address::Unix(path) => {
                 let stream =
-                    UnixStream::connect(&path).await.map_err(|error| not_connected(&error))?;
+                    UnixStream::connect(&path).await.map_err(|error| self.not_connected(&error))?;
                 let opened = Instant::now();
                 let stream = match self.tls.clone() {
                     None => Stream::Unix(stream),
@@ -84,6 +86,21 @@ impl Dialer {
         };
         self.ledger.connections(|connections| connections.opened += 1);
         Ok(dialed)
+    }
+
+    /// Why no connection was made.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the system has many more errors")]
+    fn not_connected(&self, error: &io::Error) -> Miss {
+        let what = format!("connecting: {}", words(error));
+        if is_ours(error) {
+            self.ledger.note_fault(&what);
+        }
+        let loss = match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Loss::Reset,
+            io::ErrorKind::TimedOut => Loss::Late,
+            _ => Loss::Refused,
+        };
+        Miss { loss, what, carrier: None }
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -124,17 +141,6 @@ impl Stream {
     }
 }
 
-/// Why no connection was made.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the system has many more errors")]
-fn not_connected(error: &io::Error) -> Miss {
-    let loss = match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Loss::Reset,
-        io::ErrorKind::TimedOut => Loss::Late,
-        _ => Loss::Refused,
-    };
-    Miss { loss, what: format!("connecting: {}", words(error)), carrier: None }
-}
-
 /// What became of a connection whose stream says this.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the system has many more errors")]
 pub(crate) fn broken(error: &io::Error, when: &str, carrier: Carrier) -> Miss {
@@ -147,10 +153,10 @@ pub(crate) fn broken(error: &io::Error, when: &str, carrier: Carrier) -> Miss {
 }
 
 /// Whether it is this side that cannot go on: no descriptors, no ports, no memory.
-pub(crate) fn is_ours(what: &str) -> bool {
-    ["Too many open files", "Cannot assign requested address", "Cannot allocate memory"]
-        .iter()
-        .any(|text| what.contains(text))
+fn is_ours(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM]
+        .into_iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// An error without the number that Rust adds.

@@ -13,6 +13,10 @@ use crate::stream::{Dialed, Stream, broken};
 /// How much is read at once.
 const MOST_READ: usize = 16 * 1024;
 
+/// How much is read at once by someone far away, and how often, each after a pause.
+const SLOW_PIECE: usize = 2048;
+const SLOW_PIECES: u32 = 40;
+
 /// A connection, and what has come by it that was not asked for yet.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -23,8 +27,6 @@ pub(crate) struct Connection {
     local_port: Option<u16>,
     /// How many answers it has brought.
     pub(crate) answers: u32,
-    /// The most that is read at once.
-    most: usize,
     /// How long to wait before each of so many more reads.
     slow: Option<(Duration, u32)>,
 }
@@ -32,14 +34,13 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(dialed: Dialed, decoder: Decoder) -> Self {
         let Dialed { stream, opened, local_port } = dialed;
-        let (held, answers, most, slow) = (BytesMut::new(), 0, MOST_READ, None);
-        Self { stream, held, decoder, opened, local_port, answers, most, slow }
+        let (held, answers, slow) = (BytesMut::new(), 0, None);
+        Self { stream, held, decoder, opened, local_port, answers, slow }
     }
 
-    /// Reads as someone far away does: a pause before each piece, so many times.
-    pub(crate) fn slowly(mut self, piece: usize, pause: Duration, pieces: u32) -> Self {
-        self.most = piece;
-        self.slow = Some((pause, pieces));
+    /// Reads as someone far away does, for so long; what comes then is read as fast as it comes.
+    pub(crate) fn slowly(mut self, whole: Duration) -> Self {
+        self.slow = Some((whole / SLOW_PIECES, SLOW_PIECES));
         self
     }
 
@@ -81,8 +82,8 @@ impl Connection {
             Some((pause, left)) if left > 0 => {
                 tokio::time::sleep(pause).await;
                 self.slow = Some((pause, left - 1));
-                self.held.reserve(self.most);
-                return (&mut self.stream).take(self.most as u64).read_buf(&mut self.held).await;
+                self.held.reserve(SLOW_PIECE);
+                return (&mut self.stream).take(SLOW_PIECE as u64).read_buf(&mut self.held).await;
             }
             Some(_) | None => {}
         }
@@ -122,15 +123,10 @@ impl Connection {
         idle: Duration,
         announced: Option<Duration>,
     ) {
-        let killed = ledger.was_killed(&self.carrier());
         // Node closes by a timer that looks only so often.
         let slack = Duration::from_millis(100);
         let expired = announced.is_some_and(|announced| idle + slack >= announced);
-        ledger.connections(|connections| match (killed, expired) {
-            (true, _) => {}
-            (false, true) => connections.expired += 1,
-            (false, false) => connections.closed_idle += 1,
-        });
+        ledger.ended_idle(&self.carrier(), expired);
     }
 
     /// Waits for the server to close it, as it said it would, and then some time at the most.

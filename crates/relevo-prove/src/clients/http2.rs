@@ -12,10 +12,9 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream};
 use http::Request;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::new::late;
-use super::{Client, Echo};
+use super::{Client, Echo, within};
 use crate::ledger::{Carrier, Ledger, Loss, Miss, Ticket, text_of};
 use crate::stream::{Dialed, Stream, broken};
 
@@ -70,11 +69,10 @@ async fn all_answered(
         }
         if session.is_none() {
             let limit = client.common.limit(client.kind);
-            let opened = timeout(limit, Session::open(client)).await;
-            match opened.unwrap_or_else(|_| Err(late(limit))) {
+            match within(limit, Session::open(client)).await {
                 Ok(opened) => *session = Some(opened),
                 Err(miss) => {
-                    lose(client, waiting, &miss);
+                    client.lose(waiting, &miss);
                     return false;
                 }
             }
@@ -86,16 +84,8 @@ async fn all_answered(
             *session = None;
         }
     }
-    let what = format!("not begun by the server {TRIES} times in a row");
-    lose(client, waiting, &Miss { loss: Loss::Closed, what, carrier: None });
+    client.lose(waiting, &Miss::not_begun(TRIES));
     is_whole && waiting.is_empty()
-}
-
-fn lose(client: &Client, waiting: &mut VecDeque<Ticket>, miss: &Miss) {
-    for ticket in waiting.drain(..) {
-        let Miss { loss, ref what, carrier } = *miss;
-        client.missed(ticket, Miss { loss, what: what.clone(), carrier });
-    }
 }
 
 /// Sends each request once. Those that are to be sent again wait afterwards.
@@ -116,18 +106,18 @@ async fn round(client: &Client, session: &mut Session, waiting: &mut VecDeque<Ti
     let mut is_whole = true;
     for (ticket, answer) in sent {
         let outcome = timeout_at(deadline, read(client, answer, &ticket, session.carrier)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Failed::Missed(late(limit))));
+        let outcome = outcome.unwrap_or_else(|_| Err(Failed::Missed(Miss::late(limit))));
         session.carrier.requests_before += 1;
         session.open_streams.set(session.open_streams.get() - 1);
         match outcome {
-            Ok(()) => client.end(ticket, Ok(())),
+            Ok(()) => client.common.ledger.answered(ticket),
             Err(Failed::NotBegun) => {
                 client.common.ledger.repeated(&ticket);
                 waiting.push_back(ticket);
             }
             Err(Failed::Missed(miss)) => {
                 is_whole = false;
-                client.missed(ticket, miss);
+                client.common.ledger.missed(ticket, miss);
             }
         }
     }
@@ -135,7 +125,7 @@ async fn round(client: &Client, session: &mut Session, waiting: &mut VecDeque<Ti
 }
 
 impl Session {
-    async fn open(client: &mut Client) -> Result<Self, Miss> {
+    async fn open(client: &Client) -> Result<Self, Miss> {
         let Dialed { stream, opened, local_port } = client.dialer.dial().await?;
         let carrier = Carrier { opened, local_port, requests_before: 0, answer_begun: false };
         if client.dialer.tls.is_some() && stream.protocol() != Some(b"h2") {
@@ -179,17 +169,18 @@ async fn drive(
     carrier: Carrier,
 ) {
     let ended = connection.await;
-    if open_streams.get() > 0 || ledger.was_killed(&carrier) {
+    if open_streams.get() > 0 {
         return;
     }
-    ledger.connections(|connections| match ended {
-        Ok(()) => connections.announced += 1,
-        Err(_) => connections.closed_idle += 1,
-    });
+    match ended {
+        Ok(()) if ledger.was_killed(&carrier) => {}
+        Ok(()) => ledger.connections(|connections| connections.announced += 1),
+        Err(_) => ledger.ended_idle(&carrier, false),
+    }
 }
 
 /// One request on a connection of its own.
-pub(super) async fn once(client: &mut Client, id: u64) -> Result<(u16, Echo), Miss> {
+pub(super) async fn once(client: &Client, id: u64) -> Result<(u16, Echo), Miss> {
     let mut session = Session::open(client).await?;
     let carrier = session.carrier;
     let gone = || {
@@ -197,18 +188,33 @@ pub(super) async fn once(client: &mut Client, id: u64) -> Result<(u16, Echo), Mi
         Miss { loss: Loss::Closed, what, carrier: Some(carrier) }
     };
     let answer = session.send(client, id).await.ok_or_else(gone)?;
-    let answer = answer.await.map_err(|error| miss(&error, carrier))?;
-    let status = answer.status().as_u16();
-    let text = text_of(id);
-    let in_header = answer.headers().get(client.common.plan.id_header.as_str());
-    let in_header = in_header.is_some_and(|value| value.as_bytes() == text.as_bytes());
-    let body = drain(answer.into_body(), true).await.map_err(|error| miss(&error, carrier))?;
-    let echo = match (in_header, super::contains(&body, text.as_bytes())) {
-        (true, _) => Echo::Header,
-        (false, true) => Echo::Body,
-        (false, false) => Echo::Nowhere,
-    };
-    Ok((status, echo))
+    let reply = Reply::read(answer, &client.common.plan.id_header, true);
+    let Reply { status, header, body } = reply.await.map_err(|error| miss(&error, carrier))?;
+    Ok((status, Echo::of(header.as_deref(), &body, &text_of(id))))
+}
+
+/// An answer to its end.
+struct Reply {
+    status: u16,
+    /// What the id's header says.
+    header: Option<String>,
+    /// The beginning, if that is wanted.
+    body: Vec<u8>,
+}
+
+impl Reply {
+    async fn read(
+        answer: ResponseFuture,
+        id_header: &str,
+        keeps_body: bool,
+    ) -> Result<Self, h2::Error> {
+        let answer = answer.await?;
+        let status = answer.status().as_u16();
+        let header = answer.headers().get(id_header).and_then(|value| value.to_str().ok());
+        let header = header.map(str::to_owned);
+        let body = drain(answer.into_body(), keeps_body).await?;
+        Ok(Self { status, header, body })
+    }
 }
 
 async fn read(
@@ -217,13 +223,9 @@ async fn read(
     ticket: &Ticket,
     carrier: Carrier,
 ) -> Result<(), Failed> {
-    let answer = answer.await.map_err(|error| failed(&error, carrier))?;
-    let status = answer.status().as_u16();
-    let id_header = client.common.plan.id_header.as_str();
-    let header = answer.headers().get(id_header).and_then(|value| value.to_str().ok());
-    let header = header.map(str::to_owned);
-    let keeps = client.right.echo == Echo::Body;
-    let body = drain(answer.into_body(), keeps).await.map_err(|error| failed(&error, carrier))?;
+    let keeps_body = client.right.echo == Echo::Body;
+    let reply = Reply::read(answer, &client.common.plan.id_header, keeps_body);
+    let Reply { status, header, body } = reply.await.map_err(|error| failed(&error, carrier))?;
     match client.right.fault(status, header.as_deref(), &body, &text_of(ticket.id)) {
         None => Ok(()),
         Some(what) => Err(Failed::Missed(Miss { loss: Loss::Wrong, what, carrier: Some(carrier) })),

@@ -2,13 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
-
-use super::new::late;
 use super::template::Framing;
-use super::{Client, Connection, Echo, Template};
+use super::{Client, Connection, Template, within};
 use crate::ledger::{Miss, Ticket};
-use crate::response::{Answer, Decoder};
+use crate::response::Answer;
 
 /// How much longer the pauses of those clients are that are there to be idle when a worker leaves.
 const SLUGGISH: u32 = 20;
@@ -22,7 +19,7 @@ pub(super) async fn run(mut client: Client) {
         let request = template.with_id(ticket.id).to_vec();
         let goes_on = match ask(&mut client, &mut kept, &request, &ticket).await {
             Ok(answer) => {
-                client.end(ticket, Ok(()));
+                client.common.ledger.end(ticket, Ok(()));
                 if answer.closes
                     && let Some(connection) = kept.take()
                 {
@@ -31,7 +28,7 @@ pub(super) async fn run(mut client: Client) {
                 pause(&mut client, &mut kept).await
             }
             Err(miss) => {
-                client.end(ticket, Err(miss));
+                client.common.ledger.end(ticket, Err(miss));
                 kept = None;
                 client.recover().await
             }
@@ -49,7 +46,7 @@ async fn ask(
     ticket: &Ticket,
 ) -> Result<Answer, Miss> {
     let limit = client.common.limit(client.kind);
-    let outcome = timeout(limit, async {
+    within(limit, async {
         let connection = match kept {
             Some(connection) => connection,
             None => kept.insert(client.connect().await?),
@@ -58,8 +55,8 @@ async fn ask(
         let answer = connection.answer().await?;
         client.judge(connection, &answer, ticket.id)?;
         Ok(answer)
-    });
-    outcome.await.unwrap_or_else(|_| Err(late(limit)))
+    })
+    .await
 }
 
 /// Idles, and notices when the server ends the connection meanwhile.
@@ -90,37 +87,4 @@ fn longest(mean: Duration, announced: Option<Duration>) -> Duration {
     // A pause is at most twice the mean. Without a word of the server's, Node's default of 5 s.
     let announced = announced.unwrap_or(Duration::from_secs(5));
     mean.min(announced.mul_f64(0.4))
-}
-
-impl Client {
-    /// A new connection for requests of this client.
-    pub(super) async fn connect(&mut self) -> Result<Connection, Miss> {
-        let decoder = self.decoder();
-        Ok(Connection::new(self.dialer.dial().await?, decoder))
-    }
-
-    /// Reads answers to this client's requests.
-    pub(super) fn decoder(&self) -> Decoder {
-        let plan = &self.common.plan;
-        let decoder = Decoder::new(&plan.id_header, plan.method(self.kind));
-        if self.right.echo == Echo::Body { decoder.keep_body() } else { decoder }
-    }
-
-    /// Whether an answer is right.
-    pub(super) fn judge(
-        &self,
-        connection: &Connection,
-        answer: &Answer,
-        id: u64,
-    ) -> Result<(), Miss> {
-        let id = crate::ledger::text_of(id);
-        let body = connection.decoder.body();
-        match self.right.fault(answer.status, answer.echo.as_deref(), body, &id) {
-            None => Ok(()),
-            Some(what) => {
-                let carrier = Some(connection.carrier());
-                Err(Miss { loss: crate::ledger::Loss::Wrong, what, carrier })
-            }
-        }
-    }
 }

@@ -6,12 +6,11 @@ mod kept;
 mod new;
 mod once;
 mod pipelined;
-mod slow_response;
 mod slow_upload;
 mod template;
 mod websocket;
 
-use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,10 +20,13 @@ use rustls::pki_types::ServerName;
 pub(crate) use self::connection::Connection;
 pub(crate) use self::template::Template;
 pub(crate) use self::websocket::{Socket, Speech};
-use crate::ledger::{Ledger, Miss, Ticket};
+use tokio::time::timeout;
+
+use crate::ledger::{Ledger, Loss, Miss, Ticket, text_of};
 use crate::plan::Plan;
 use crate::pulse::Pace;
-use crate::stream::{Address, Dialer, is_ours};
+use crate::response::{Answer, Decoder};
+use crate::stream::{Address, Dialer};
 use crate::tls::{Side, Tls};
 
 /// What all clients of a trial share.
@@ -34,8 +36,6 @@ pub(crate) struct Common {
     pub(crate) ledger: Rc<Ledger>,
     pub(crate) address: Address,
     pub(crate) tls: Option<(Tls, ServerName<'static>)>,
-    /// What went wrong on this side, so that the trial must end.
-    pub(crate) fault: RefCell<Option<String>>,
 }
 
 /// What a right answer is.
@@ -58,6 +58,19 @@ pub(crate) enum Echo {
     Nowhere,
     Header,
     Body,
+}
+
+impl Echo {
+    /// Where the id is in an answer.
+    pub(crate) fn of(header: Option<&str>, body: &[u8], id: &str) -> Self {
+        if header == Some(id) {
+            Self::Header
+        } else if contains(body, id.as_bytes()) {
+            Self::Body
+        } else {
+            Self::Nowhere
+        }
+    }
 }
 
 impl Right {
@@ -85,8 +98,16 @@ impl Right {
     }
 }
 
-pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// What comes of `future`, if that is within `limit`.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    future: impl Future<Output = Result<T, Miss>>,
+) -> Result<T, Miss> {
+    timeout(limit, future).await.unwrap_or_else(|_| Err(Miss::late(limit)))
 }
 
 /// One client.
@@ -122,30 +143,54 @@ impl Client {
             return;
         }
         match self.kind {
-            ClientKind::New => new::run(self).await,
+            ClientKind::New | ClientKind::SlowResponse => new::run(self).await,
             ClientKind::KeepAlive | ClientKind::LargeResponse => kept::run(self).await,
             ClientKind::Pipelined => pipelined::run(self).await,
             ClientKind::SlowUpload => slow_upload::run(self).await,
-            ClientKind::SlowResponse => slow_response::run(self).await,
             ClientKind::Http2 => http2::run(self).await,
             ClientKind::WebSocket => websocket::run(self).await,
         }
     }
 
-    /// Ends a request.
-    fn end(&self, ticket: Ticket, outcome: Result<(), Miss>) {
-        match outcome {
-            Ok(()) => self.common.ledger.answered(ticket),
-            Err(miss) => self.missed(ticket, miss),
+    /// Ends all that wait with the same loss.
+    fn lose(&self, waiting: &mut VecDeque<Ticket>, miss: &Miss) {
+        for ticket in waiting.drain(..) {
+            self.common.ledger.missed(ticket, miss.clone());
         }
     }
 
-    fn missed(&self, ticket: Ticket, miss: Miss) {
-        if is_ours(&miss.what) {
-            let mut fault = self.common.fault.borrow_mut();
-            fault.get_or_insert_with(|| miss.what.clone());
+    /// A new connection for requests over HTTP/1.1.
+    async fn connect(&self) -> Result<Connection, Miss> {
+        let connection = Connection::new(self.dialer.dial().await?, self.decoder());
+        Ok(match self.kind {
+            ClientKind::SlowResponse => connection.slowly(self.common.plan.slow),
+            ClientKind::New
+            | ClientKind::KeepAlive
+            | ClientKind::Pipelined
+            | ClientKind::SlowUpload
+            | ClientKind::LargeResponse
+            | ClientKind::Http2
+            | ClientKind::WebSocket => connection,
+        })
+    }
+
+    /// Reads answers to this client's requests.
+    fn decoder(&self) -> Decoder {
+        let plan = &self.common.plan;
+        let decoder = Decoder::new(&plan.id_header, plan.method(self.kind));
+        if self.right.echo == Echo::Body { decoder.keep_body() } else { decoder }
+    }
+
+    /// Whether an answer is right.
+    fn judge(&self, connection: &Connection, answer: &Answer, id: u64) -> Result<(), Miss> {
+        let (header, body) = (answer.echo.as_deref(), connection.decoder.body());
+        match self.right.fault(answer.status, header, body, &text_of(id)) {
+            None => Ok(()),
+            Some(what) => {
+                let carrier = Some(connection.carrier());
+                Err(Miss { loss: Loss::Wrong, what, carrier })
+            }
         }
-        self.common.ledger.missed(ticket, miss);
     }
 
     /// A pause between requests; false at the trial's end.

@@ -9,7 +9,7 @@ use crate::response::Answer;
 
 impl Client {
     /// The answer to the first request of this client, over HTTP/1.1. The connection has its body.
-    pub(crate) async fn once(&mut self, id: u64) -> Result<(Answer, Connection), Miss> {
+    pub(crate) async fn once(&self, id: u64) -> Result<(Answer, Connection), Miss> {
         let plan = std::rc::Rc::clone(&self.common.plan);
         let decoder = self.decoder().keep_body();
         let mut connection = Connection::new(self.dialer.dial().await?, decoder);
@@ -37,7 +37,7 @@ impl Client {
     }
 
     /// The status of the first request of this client over HTTP/2, and where its id came back.
-    pub(crate) async fn once_http2(&mut self, id: u64) -> Result<(u16, Echo), Miss> {
+    pub(crate) async fn once_http2(&self, id: u64) -> Result<(u16, Echo), Miss> {
         http2::once(self, id).await
     }
 }

@@ -6,12 +6,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::new::late;
 use super::template::Framing;
-use super::{Client, Connection, Template};
-use crate::ledger::{Loss, Miss, Ticket};
+use super::{Client, Connection, Template, within};
+use crate::ledger::{Miss, Ticket};
 
 /// How many requests are sent at once, at the most.
 const MOST: usize = 8;
@@ -53,34 +52,21 @@ async fn all_answered(
 ) -> bool {
     let limit = client.common.limit(client.kind);
     for tried in 1..=TRIES {
-        let outcome = timeout(limit, burst(client, kept, template, waiting)).await;
-        match outcome.unwrap_or_else(|_| Err(late(limit))) {
+        match within(limit, burst(client, kept, template, waiting)).await {
             Ok(()) if waiting.is_empty() => return true,
             Ok(()) if tried < TRIES => {
                 for ticket in waiting.iter() {
                     client.common.ledger.repeated(ticket);
                 }
             }
-            Ok(()) => lose(client, waiting, &given_up()),
+            Ok(()) => client.lose(waiting, &Miss::not_begun(TRIES)),
             Err(miss) => {
-                lose(client, waiting, &miss);
+                client.lose(waiting, &miss);
                 return false;
             }
         }
     }
     false
-}
-
-fn given_up() -> Miss {
-    let what = format!("not begun by the server {TRIES} times in a row");
-    Miss { loss: Loss::Closed, what, carrier: None }
-}
-
-fn lose(client: &Client, waiting: &mut VecDeque<Ticket>, miss: &Miss) {
-    for ticket in waiting.drain(..) {
-        let Miss { loss, ref what, carrier } = *miss;
-        client.missed(ticket, Miss { loss, what: what.clone(), carrier });
-    }
 }
 
 /// Sends all that waits and reads answers until there are as many, or the server says that it
@@ -113,7 +99,7 @@ async fn burst(
         // Not before: what waits when the time is over is late.
         let Some(ticket) = waiting.pop_front() else { break };
         let judged = client.judge(connection, &answer, ticket.id);
-        client.end(ticket, judged);
+        client.common.ledger.end(ticket, judged);
         if answer.closes {
             if let Some(connection) = kept.take() {
                 connection.see_closed(&client.common.ledger).await;

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::new::late;
 use super::template::Framing;
-use super::{Client, Connection, Template};
+use super::{Client, Connection, Template, within};
 use crate::ledger::Miss;
 use crate::response::Answer;
 
@@ -22,10 +21,9 @@ pub(super) async fn run(mut client: Client) {
         let ticket = client.common.ledger.begin(client.kind);
         let (framing, template) = &mut templates[fastrand::usize(0..2)];
         let head = template.with_id(ticket.id).to_vec();
-        let (pieces, framing) = (pieces(plan.upload_bytes, *framing), *framing);
+        let pieces = pieces(plan.upload_bytes, *framing);
         let limit = client.common.limit(client.kind);
-        let outcome = timeout(limit, upload(&mut client, &mut kept, &head, pieces, framing)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(late(limit)));
+        let outcome = within(limit, upload(&mut client, &mut kept, &head, pieces)).await;
         let judged = match (outcome, &kept) {
             (Ok(answer), Some(connection)) => {
                 let judged = client.judge(connection, &answer, ticket.id);
@@ -34,7 +32,7 @@ pub(super) async fn run(mut client: Client) {
             (outcome, _) => outcome,
         };
         let (is_lost, closes) = (judged.is_err(), judged.as_ref().is_ok_and(|it| it.closes));
-        client.end(ticket, judged.map(drop));
+        client.common.ledger.end(ticket, judged.map(drop));
         if is_lost || closes {
             kept = None;
         }
@@ -71,7 +69,6 @@ async fn upload(
     kept: &mut Option<Connection>,
     head: &[u8],
     pieces: Vec<Vec<u8>>,
-    framing: Framing,
 ) -> Result<Answer, Miss> {
     let connection = match kept {
         Some(connection) => connection,
@@ -91,7 +88,6 @@ async fn upload(
             return Ok(Answer { closes: true, ..answer });
         }
     }
-    debug_assert_ne!(framing, Framing::Plan, "an upload has a body of its own");
     connection.answer().await
 }
 

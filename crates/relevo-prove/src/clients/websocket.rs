@@ -13,8 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::Client;
-use super::new::late;
+use super::{Client, within};
 use crate::ledger::{Carrier, Loss, Miss, text_of};
 use crate::plan::Plan;
 use crate::stream::{Dialed, Stream, broken};
@@ -48,17 +47,16 @@ pub(super) async fn run(mut client: Client) {
     while client.pace.goes_on() {
         let ticket = client.common.ledger.begin(client.kind);
         let limit = client.common.limit(client.kind);
-        let opened = timeout(limit, Socket::open(&mut client, ticket.id)).await;
-        let goes_on = match opened.unwrap_or_else(|_| Err(late(limit))) {
+        let goes_on = match within(limit, Socket::open(&client, ticket.id)).await {
             Ok(socket) => {
-                client.end(ticket, Ok(()));
+                client.common.ledger.answered(ticket);
                 talk(&mut client, socket).await;
                 // All clients of a worker are told to go at once, and should not come at once.
                 sleep(Duration::from_millis(50).mul_f64(fastrand::f64())).await;
                 client.pace.goes_on()
             }
             Err(miss) => {
-                client.missed(ticket, miss);
+                client.common.ledger.missed(ticket, miss);
                 client.recover().await
             }
         };
@@ -87,24 +85,26 @@ async fn talk(client: &mut Client, mut socket: Socket) {
             None => {}
             Some(Heard::Answer) => continue,
             Some(Heard::Goodbye) => return socket.part(client).await,
-            Some(Heard::Broken(_)) => return socket.note_idle_end(client),
+            Some(Heard::Broken(_)) => {
+                return client.common.ledger.ended_idle(&socket.carrier, false);
+            }
         }
         let ticket = client.common.ledger.begin(client.kind);
         let asked = timeout(limit, socket.ask(client.right.speech, &text_of(ticket.id))).await;
-        match asked.unwrap_or_else(|_| Heard::Broken(late(limit))) {
-            Heard::Answer => client.end(ticket, Ok(())),
+        match asked.unwrap_or_else(|_| Heard::Broken(Miss::late(limit))) {
+            Heard::Answer => client.common.ledger.answered(ticket),
             Heard::Goodbye => {
                 client.common.ledger.unanswered(ticket);
                 return socket.part(client).await;
             }
-            Heard::Broken(miss) => return client.missed(ticket, miss),
+            Heard::Broken(miss) => return client.common.ledger.missed(ticket, miss),
         }
     }
 }
 
 impl Socket {
     /// Connects and asks for the upgrade.
-    pub(crate) async fn open(client: &mut Client, id: u64) -> Result<Self, Miss> {
+    pub(crate) async fn open(client: &Client, id: u64) -> Result<Self, Miss> {
         let request = request(&client.common.plan, client, id)?;
         let Dialed { stream, opened, local_port } = client.dialer.dial().await?;
         let carrier = Carrier { opened, local_port, requests_before: 0, answer_begun: false };
@@ -155,12 +155,6 @@ impl Socket {
         client.common.ledger.connections(|connections| connections.announced += 1);
         let rest = async { while let Some(Ok(_)) = self.stream.next().await {} };
         let _ = timeout(Duration::from_secs(1), rest).await;
-    }
-
-    fn note_idle_end(&self, client: &Client) {
-        if !client.common.ledger.was_killed(&self.carrier) {
-            client.common.ledger.connections(|connections| connections.closed_idle += 1);
-        }
     }
 
     /// Whether messages come back, as far as can be told within this time.

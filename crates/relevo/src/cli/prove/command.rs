@@ -35,7 +35,7 @@ impl OnReload {
         Self { command: command.to_owned(), limit }
     }
 
-    fn run(&self) -> Result<(bool, String), String> {
+    fn run(&self) -> Result<String, String> {
         let began = Instant::now();
         let mut child = Command::new("/bin/sh")
             .args(["-c", &self.command])
@@ -52,7 +52,8 @@ impl OnReload {
         let status = self.wait(&mut child, began)?;
         let ended = ending(status);
         let last = last_line(&tail);
-        Ok((status.success(), if last.is_empty() { ended } else { format!("{ended}: {last}") }))
+        let said = if last.is_empty() { ended } else { format!("{ended}: {last}") };
+        if status.success() { Ok(said) } else { Err(said) }
     }
 
     fn wait(&self, child: &mut Child, began: Instant) -> Result<ExitStatus, String> {
@@ -110,9 +111,6 @@ impl Disturb for OnReload {
     }
 
     fn disturb(&mut self, _tell: &Tell) -> Done {
-        match self.run() {
-            Ok((succeeded, said)) => Done { succeeded, said },
-            Err(said) => Done { succeeded: false, said },
-        }
+        self.run().into()
     }
 }

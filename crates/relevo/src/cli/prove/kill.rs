@@ -105,9 +105,6 @@ impl Disturb for KillWorker {
     }
 
     fn disturb(&mut self, tell: &Tell) -> Done {
-        match self.kill(tell) {
-            Ok(said) => Done { succeeded: true, said },
-            Err(said) => Done { succeeded: false, said },
-        }
+        self.kill(tell).into()
     }
 }

@@ -47,9 +47,6 @@ impl Disturb for Reload {
     }
 
     fn disturb(&mut self, tell: &Tell) -> Done {
-        match self.reload(tell) {
-            Ok(said) => Done { succeeded: true, said },
-            Err(said) => Done { succeeded: false, said },
-        }
+        self.reload(tell).into()
     }
 }
