@@ -48,6 +48,7 @@ function onWord(message) {
     case 'lame_duck': if (!draining) quietly(beLameDuck); break;
     case 'park': park(); break;
     case 'unpark': unpark(); break;
+    case 'slot': moveTo(message.slot); break;
     case 'count': count(message.every_ms); break;
     case 'credit': onCredit(message.key, message.n); break;
     case 'taken': onTaken(message.ids); break;

@@ -15,7 +15,7 @@ function offerWorkerApi() {
   const number = (name) => (process.env[name] === undefined ? undefined : Number(process.env[name]));
   const api = {
     version: PROTOCOL_VERSION,
-    slot: number('RELEVO_SLOT'),
+    get slot() { return number('RELEVO_SLOT'); },
     worker: number('RELEVO_WORKER'),
     generation: number('RELEVO_GENERATION'),
     release: process.env.RELEVO_RELEASE,
@@ -26,6 +26,11 @@ function offerWorkerApi() {
     onBroadcast: (listener) => { broadcastListeners.push(needFunction(listener, 'onBroadcast')); },
   };
   Object.defineProperty(process, Symbol.for('relevo.worker'), { configurable: true, value: Object.freeze(api) });
+}
+
+/** A spare worker takes over in another slot than the one that it was started for. */
+function moveTo(slot) {
+  process.env.RELEVO_SLOT = process.env.NODE_APP_INSTANCE = String(slot);
 }
 
 function needFunction(value, name) {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use relevo_core::Spec;
 
 use crate::{
-    Backlog, BalanceWord, EnvPair, HandoverWord, ServiceName, Span, StopSignal, WeightsWord,
-    Workers,
+    Backlog, BalanceWord, EnvPair, HandoverWord, ServiceName, Span, Standby, StopSignal, SurgeWord,
+    WeightsWord, Workers,
 };
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
@@ -26,6 +26,12 @@ pub struct Options {
     pub ready_timeout: Span,
     /// `--probation`: how long the first new worker of a rollout serves before the others follow.
     pub probation: Span,
+    /// `--surge`: how many new workers a rollout starts at once.
+    pub surge: SurgeWord,
+    /// `--all-first`: load all new workers before any of them serves.
+    pub all_first: bool,
+    /// `--standby`: how many spare workers there are.
+    pub standby: Standby,
     /// `--drain-timeout`: how long a replaced worker may finish its work.
     pub drain_timeout: Span,
     /// `--handover`: which idle connections of a replaced worker move to others.
@@ -68,6 +74,9 @@ impl Default for Options {
             backlog: Backlog::default(),
             ready_timeout: Span::seconds(30),
             probation: Span::seconds(1),
+            surge: SurgeWord::default(),
+            all_first: false,
+            standby: Standby::default(),
             drain_timeout: Span::seconds(30),
             handover: HandoverWord::default(),
             linger: Span::seconds(120),
@@ -98,6 +107,9 @@ impl Options {
             agent: self.agent,
             ready_timeout: self.ready_timeout.duration(),
             probation: self.probation.duration(),
+            surge: self.surge.surge(),
+            all_first: self.all_first,
+            standby: self.standby.workers(),
             drain_timeout: self.drain_timeout.duration(),
             linger: self.linger.duration(),
             shutdown_timeout: self.shutdown_timeout.duration(),
@@ -114,7 +126,7 @@ impl Options {
 mod tests {
     use std::time::Duration;
 
-    use relevo_core::Balance;
+    use relevo_core::{Balance, Surge};
 
     use super::*;
 
@@ -126,6 +138,9 @@ mod tests {
             agent: true,
             ready_timeout: Duration::from_secs(30),
             probation: Duration::from_secs(1),
+            surge: Surge::Workers(1),
+            all_first: false,
+            standby: 0,
             drain_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(120),
             shutdown_timeout: Duration::from_secs(25),

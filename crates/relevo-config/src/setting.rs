@@ -210,7 +210,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 22] = [
+const TABLE: [Setting; 25] = [
     Setting::new(
         "name",
         "NAME",
@@ -249,6 +249,17 @@ const TABLE: [Setting; 22] = [
     ),
     value!(Number probation, "probation", "TIME",
         "How long the first new worker of a reload serves before the others follow, and the last one before there is no way back: if one fails till then, the old workers serve again"),
+    value!(Number surge, "surge", "N|N%",
+        "How many new workers a reload starts at once, when the first one has proved itself"),
+    Setting::new(
+        "all-first",
+        "",
+        "Load every new worker of a reload up to its listen() before any of them serves",
+        Takes::Flag(|options| options.all_first = true),
+        |options| if options.all_first { one(&true) } else { Vec::new() },
+    ),
+    value!(Number standby, "standby", "K",
+        "How many spare workers are kept loaded: one of them takes over within milliseconds when another crashes. Their timers and pools run; they have not had their server's `listening` event"),
     value!(Number drain_timeout, "drain-timeout", "TIME", "How long a replaced worker may finish its work"),
     value!(Text handover, "handover", "auto|all|off",
         "Which idle connections of a replaced worker move to the others: auto (those that remember nothing), all (also those that the app has put something on), off"),

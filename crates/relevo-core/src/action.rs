@@ -19,6 +19,13 @@ pub enum Action {
         /// Which load of the code it is.
         generation: Generation,
     },
+    /// The worker works in another slot from now on than the one that it was started for.
+    ChangeSlot {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+    },
     /// Send the service's stop signal to the worker's process.
     SignalStop {
         /// To whom.
@@ -176,6 +183,8 @@ pub struct Progress {
 pub enum Step {
     /// A new worker was started.
     Started(WorkerId),
+    /// In a rollout that loads all first: the new worker has loaded its code, and waits for the others.
+    Loaded(WorkerId),
     /// In a rollout: the new worker is ready, and the old one is parked.
     Ready(WorkerId),
     /// In a rollout: all new workers have proved themselves, and whom this one replaced drains.
@@ -268,6 +277,22 @@ pub enum Notice {
         slot: Slot,
         /// How long after its start.
         after: Duration,
+    },
+    /// A worker has loaded its code, and waits until it is needed.
+    WorkerLoaded {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// How long after its start.
+        after: Duration,
+    },
+    /// A spare worker takes the place of one that is gone.
+    SparePromoted {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
     },
     /// A worker ended, or had to be ended, although nobody had asked for it.
     WorkerFailed {

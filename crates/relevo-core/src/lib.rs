@@ -33,7 +33,7 @@ pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};
 pub use rollout::{Outcome, RolloutReport};
 pub use scaling::{Scale, ScaleOutcome, ScaleReport};
-pub use spec::{Balance, Spec};
+pub use spec::{Balance, Spec, Surge};
 pub use supervisor::{
     Deadline, ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord,
     Supervisor, Totals, View, Waits, WorkerView, WorkerWord,

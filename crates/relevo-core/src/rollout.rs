@@ -1,23 +1,26 @@
 //! Replacing one generation by the next, slot by slot, with a way back until all have proved themselves.
 //!
 //! ```text
-//!               room for one more worker        it is ready: the old one is parked
-//!   Waiting(s) ──────────────────────▶ Starting(s) ──────────────▶ Probation(s)
-//!      ▲                                   │                         │  │ the old worker accepts
-//!      │ next slot                         │ it failed,              │  │ nothing more, and the
-//!      └───────────────────────────────────┼──── or somebody aborts ─┘  │ probation is over
-//!                                          │           │◀──────────────┤
-//!                                          ▼           ▼    next slot  │ last slot: parked workers
-//!                                           Undoing                    ▼ are let go
-//!                                              │                    Draining
-//!            parked workers serve again, and   │                       │ they have no request left,
-//!            the new ones have no request left ▼                       ▼ or their time is up
-//!                                       failed, aborted            succeeded
+//!   Replacing: each slot in its turn, up to `Spec::surge` of them at a time
+//!   ┌──────────────────────────────────────────────────────────────────────────────────────────┐
+//!   │        a worker is started              it is ready: the old one is parked               │
+//!   │  (next) ─────────────────▶ Starting(s) ───────────────────────▶ Probation(s) ──▶ (done)  │
+//!   │                               │              it may listen ▲       the old worker accepts │
+//!   │                               │ under `Spec::all_first`    │       nothing more, and the  │
+//!   │                               └──▶ Loaded(s) ──────────────┘       probation is over      │
+//!   │                         it waits to listen   when all slots are                           │
+//!   └────────────────┬─────────────────────────────────────────────────────┬────────────────────┘
+//!                    │ a new worker failed,                                │ all slots are done:
+//!                    ▼ or somebody aborts                                  ▼ parked workers are let go
+//!                 Undoing                                               Draining
+//!                    │ parked workers serve again, and                     │ they have no request left,
+//!                    ▼ the new ones have no request left                   ▼ or their time is up
+//!             failed, aborted                                          succeeded
 //! ```
 //!
-//! The first slot's probation and the last one's take `Spec::probation`, those between them no time.
-//! While a rollout is *paused*, it begins no slot and lets nobody go. While one goes on, wishes for
-//! another join into the one that follows it.
+//! The first slot's probation and the last one's take `Spec::probation`, those between them no time; the
+//! first one is alone until its probation is over. While a rollout is *paused*, it begins no slot and lets
+//! nobody go. While one goes on, wishes for another join into the one that follows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,8 +33,15 @@ pub(crate) struct Rollout {
     pub(crate) generation: Generation,
     pub(crate) started_at: Time,
     pub(crate) requests: Vec<RequestId>,
-    pub(crate) slot: Slot,
     pub(crate) phase: Phase,
+    /// The first slot that it has not begun.
+    pub(crate) next: Slot,
+    /// The slots that it has begun, and is not done with.
+    pub(crate) begun: BTreeMap<Slot, Place>,
+    /// Whether a new worker has passed its probation, so that others may come together.
+    pub(crate) has_proved: bool,
+    /// Whether there was no room for another worker, and the log has been told.
+    pub(crate) has_no_room: bool,
     /// Whether somebody holds it where it is.
     pub(crate) paused: bool,
     /// The workers that it has started.
@@ -69,35 +79,54 @@ pub(crate) struct Undo {
     pub(crate) requests: Vec<RequestId>,
 }
 
-/// Where a rollout is in its current slot.
+/// Where a rollout is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Workers of earlier rollouts must end first.
-    Waiting {
-        /// Whether the log has been told.
-        told: bool,
-    },
-    Starting {
-        worker: WorkerId,
-    },
-    /// The new worker serves, and has to prove itself.
-    Probation {
-        old: Option<WorkerId>,
-        until: Time,
-    },
+    /// New workers come, and have to prove themselves.
+    Replacing,
     /// There is no way back any more: whom it replaced finishes its work.
     Draining,
     /// Who is parked is called back.
     Undoing,
 }
 
+/// Where a rollout is in a slot that it has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The new worker loads its code.
+    Starting(WorkerId),
+    /// It would listen, and waits until those of all slots would.
+    Loaded(WorkerId),
+    /// It serves, and has to prove itself.
+    Probation { old: Option<WorkerId>, until: Time },
+}
+
+impl Place {
+    /// The new worker, while it does not serve yet.
+    pub(crate) fn incoming(self) -> Option<WorkerId> {
+        match self {
+            Self::Starting(worker) | Self::Loaded(worker) => Some(worker),
+            Self::Probation { .. } => None,
+        }
+    }
+}
+
 impl Rollout {
     /// Whether it can still be undone.
     pub(crate) fn has_a_way_back(&self) -> bool {
-        match self.phase {
-            Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. } => true,
-            Phase::Draining | Phase::Undoing => false,
-        }
+        self.phase == Phase::Replacing
+    }
+
+    /// The slot that it is in, for people: the first that it has begun, else the next, of so many.
+    pub(crate) fn slot(&self, of: u32) -> Slot {
+        let next = Slot(self.next.0.min(of.saturating_sub(1)));
+        self.begun.keys().next().copied().unwrap_or(next)
+    }
+
+    /// Which slot's place this worker is about to take.
+    pub(crate) fn place_of(&self, worker: WorkerId) -> Option<Slot> {
+        let mut begun = self.begun.iter();
+        begun.find(|(_, place)| place.incoming() == Some(worker)).map(|(slot, _)| *slot)
     }
 
     /// Everybody who waits for its end.
@@ -107,16 +136,11 @@ impl Rollout {
 
     /// The next moment at which something must be done about it, and why.
     pub(crate) fn deadline(&self, now: Time) -> Option<(Time, &'static str)> {
-        let proved = match self.phase {
-            Phase::Probation { until, .. } if !self.paused => {
-                Some((until, "a new worker has proved itself"))
-            }
-            Phase::Waiting { .. }
-            | Phase::Starting { .. }
-            | Phase::Probation { .. }
-            | Phase::Draining
-            | Phase::Undoing => None,
-        };
+        let proved = self.begun.values().filter(|_| self.has_a_way_back() && !self.paused);
+        let proved = proved.filter_map(|place| match place {
+            Place::Probation { until, .. } => Some((*until, "a new worker has proved itself")),
+            Place::Starting(_) | Place::Loaded(_) => None,
+        });
         let told = match self.stuck {
             Stuck::Since(since) => {
                 let at = since + crate::supervisor::STUCK_AFTER;
@@ -124,7 +148,7 @@ impl Rollout {
             }
             Stuck::No | Stuck::Told => None,
         };
-        proved.into_iter().chain(told).filter(|(at, _)| *at > now).min()
+        proved.chain(told).filter(|(at, _)| *at > now).min()
     }
 }
 

@@ -16,6 +16,12 @@ pub struct Spec {
     /// How long the first new worker of a rollout serves before the others follow, and the last one
     /// before there is no way back.
     pub probation: Duration,
+    /// How many new workers a rollout starts at once.
+    pub surge: Surge,
+    /// Whether all of them are loaded before any of them serves.
+    pub all_first: bool,
+    /// How many spare workers there are.
+    pub standby: u32,
     /// How long a replaced worker may finish its work.
     pub drain_timeout: Duration,
     /// How long a replaced worker without work may wait for its idle connections to end.
@@ -45,6 +51,29 @@ impl Spec {
     pub(crate) fn retirement(&self) -> Duration {
         let doublings = self.synack_retries.saturating_add(1).min(7);
         Duration::from_secs((1 << doublings) - 1)
+    }
+}
+
+/// How many new workers a rollout starts at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surge {
+    /// So many.
+    Workers(u32),
+    /// So many of a hundred slots, rounded up.
+    Percent(u32),
+}
+
+impl Surge {
+    /// How many that are of so many slots: one at least.
+    pub fn workers(self, slots: u32) -> u32 {
+        let workers = match self {
+            Self::Workers(workers) => workers,
+            Self::Percent(percent) => {
+                let hundredths = u64::from(slots) * u64::from(percent);
+                u32::try_from(hundredths.div_ceil(100)).unwrap_or(u32::MAX)
+            }
+        };
+        workers.clamp(1, slots.max(1))
     }
 }
 

@@ -16,7 +16,8 @@
 //! ```
 //!
 //! *Starting*: loads its code; may already listen, and is then dealt connections. Ends by readiness
-//! or by the ready timeout. *Ready*: serves. *Parked*: a rollout has replaced it; it accepts nothing new,
+//! or by the ready timeout. *Standby*: has loaded its code and would listen, and is answered only when
+//! it is needed; then it is Starting again. *Ready*: serves. *Parked*: a rollout has replaced it; it accepts nothing new,
 //! keeps the connections it has, and can serve again: then it is Starting once more, and ready when it
 //! listens on what it had listened on. *Draining*: accepts nothing new, finishes its work; ends
 //! when its agent says that nothing is left, or at the drain's deadline. *Quitting*: asked to leave,
@@ -58,7 +59,11 @@ pub(crate) struct Worker {
     pub(crate) is_lame: bool,
     /// Whether its sockets were looked at because its time to become ready was up.
     pub(crate) inspected: bool,
-    /// What it asked while it was parked: it is answered if it serves again.
+    /// Whether what it asks is answered only when it is needed.
+    pub(crate) is_held: bool,
+    /// When it was needed.
+    pub(crate) released_at: Option<Time>,
+    /// What it asked while it was parked or held: it is answered if it is to serve.
     pub(crate) postponed: Vec<(QueryId, Wish)>,
     /// Since when it does not listen on all that it owes although it had, in a rollout that this undoes.
     pub(crate) hung_up: Option<Time>,
@@ -70,6 +75,7 @@ pub(crate) struct Worker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Starting { deadline: Time },
+    Standby,
     Ready,
     Quitting { until: Time },
     Parked { since: Time, until: Time },
@@ -131,6 +137,8 @@ impl Worker {
             stopped_accepting: false,
             is_lame: false,
             inspected: false,
+            is_held: false,
+            released_at: None,
             postponed: Vec::new(),
             hung_up: None,
             unprotected: None,
@@ -145,6 +153,11 @@ impl Worker {
         matches!(self.stage, Stage::Parked { .. })
     }
 
+    /// Whether it has loaded its code and waits until it is needed.
+    pub(crate) fn is_on_standby(&self) -> bool {
+        self.stage == Stage::Standby
+    }
+
     pub(crate) fn is_told_to_stop_accepting(&self) -> bool {
         self.is_parked() || matches!(self.stage, Stage::Draining(_))
     }
@@ -157,7 +170,7 @@ impl Worker {
     /// Whether it is meant to serve, now or soon.
     pub(crate) fn is_wanted(&self) -> bool {
         match self.stage {
-            Stage::Starting { .. } | Stage::Ready => true,
+            Stage::Starting { .. } | Stage::Standby | Stage::Ready => true,
             Stage::Quitting { .. }
             | Stage::Parked { .. }
             | Stage::Draining(_)
@@ -235,7 +248,7 @@ impl Worker {
             Stage::Parked { since, .. } => {
                 !self.stopped_accepting && now < *since + crate::supervisor::PARK_GRACE
             }
-            Stage::Starting { .. } | Stage::Ready | Stage::Quitting { .. } => true,
+            Stage::Starting { .. } | Stage::Standby | Stage::Ready | Stage::Quitting { .. } => true,
             // Nothing is left, or its time is up.
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => false,
         }
@@ -257,6 +270,7 @@ impl Worker {
             Stage::Draining(_)
             | Stage::Parked { .. }
             | Stage::Starting { .. }
+            | Stage::Standby
             | Stage::Ready
             | Stage::Quitting { .. }
             | Stage::Leaving { .. }
@@ -269,7 +283,7 @@ impl Worker {
     pub(crate) fn deadline(&self) -> Option<(Time, &'static str)> {
         let of_stage = match self.stage {
             Stage::Starting { deadline } => Some((deadline, "a worker must be ready")),
-            Stage::Ready | Stage::Killed => None,
+            Stage::Standby | Stage::Ready | Stage::Killed => None,
             Stage::Quitting { until } => Some((until, "a worker that asked to leave is let go")),
             Stage::Parked { until, .. } => Some((until, "a parked worker is let go")),
             Stage::Draining(Drain { deadline, disconnect: Disconnect::At(at), .. })

@@ -166,30 +166,51 @@ const MUTATIONS: &[Mutation] = &[
         file: "supervisor/undo.rs",
         from: "self.begin_undo(Outcome::Failed { worker: id, failure });",
         to: "match &mut self.rollout {
-                 Some(rollout) if rollout.slot.0 + 1 < self.spec.slots => {
-                     rollout.slot = Slot(rollout.slot.0 + 1);
-                     rollout.phase = Phase::Waiting { told: false };
-                 }
+                 Some(rollout) if rollout.next.0 < self.spec.slots => rollout.begun.clear(),
                  _ => self.begin_undo(Outcome::Failed { worker: id, failure }),
              }",
     },
     Mutation {
         mistake: "the others follow although the first new worker has not proved itself",
         file: "supervisor/rollouts.rs",
-        from: "if is_first || is_last { now + probation }",
+        from: "if !rollout.has_proved || is_last { now + probation }",
         to: "if is_last { now + probation }",
     },
     Mutation {
         mistake: "the way back is given up although the last new worker has not proved itself",
         file: "supervisor/rollouts.rs",
-        from: "if is_first || is_last { now + probation }",
-        to: "if is_first { now + probation }",
+        from: "if !rollout.has_proved || is_last { now + probation }",
+        to: "if !rollout.has_proved { now + probation }",
     },
     Mutation {
         mistake: "a rollout that is paused goes on",
         file: "supervisor/rollouts.rs",
-        from: "Phase::Waiting { .. } | Phase::Probation { .. } if paused => false,",
-        to: "Phase::Waiting { .. } | Phase::Probation { .. } if paused && false => false,",
+        from: "Phase::Replacing if rollout.paused => false,",
+        to: "Phase::Replacing if rollout.paused && false => false,",
+    },
+    Mutation {
+        mistake: "more new workers come at once than may",
+        file: "supervisor/rollouts.rs",
+        from: "if rollout.has_proved { self.surge() } else { 1 }",
+        to: "if rollout.has_proved { self.surge() + 1 } else { 1 }",
+    },
+    Mutation {
+        mistake: "a loaded worker serves before all are loaded",
+        file: "supervisor/standby.rs",
+        from: "&& (all || self.slot(*slot).current.is_none())",
+        to: "&& (all || true)",
+    },
+    Mutation {
+        mistake: "a spare worker of old code takes over",
+        file: "supervisor/standby.rs",
+        from: "&& worker.generation == generation;",
+        to: "&& generation == generation;",
+    },
+    Mutation {
+        mistake: "a spare worker need not listen on what its predecessor did",
+        file: "supervisor/standby.rs",
+        from: "(worker.slot, worker.owes) = (slot, owes);",
+        to: "let _ = owes; worker.slot = slot;",
     },
     Mutation {
         mistake: "whoever is parked is not told that it is called back",
@@ -231,8 +252,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         mistake: "the way back is given up when only one slot is replaced",
         file: "supervisor/rollouts.rs",
-        from: "if slot.0 + 1 >= self.wanted {\n            self.give_up_way_back();",
-        to: "if slot.0 + 1 >= self.wanted.min(1) {\n            self.give_up_way_back();",
+        from: "rollout.begun.is_empty() && rollout.next.0 >= self.wanted;",
+        to: "rollout.begun.is_empty() && rollout.next.0 >= 1;",
     },
     Mutation {
         mistake: "a new worker is ready with less than its predecessor listened on",

@@ -187,6 +187,11 @@ pub enum ToAgent {
     Park {},
     /// Listen again on all that the worker has stopped to listen on since it was told to.
     Unpark {},
+    /// The worker, which was a spare one, works in another slot than the one that it was started for.
+    Slot {
+        /// The slot.
+        slot: u32,
+    },
     /// So many connections more may be handed over.
     Credit {
         /// Of which server.

@@ -258,6 +258,10 @@ mod tests {
         check(agent(ToAgent::Park {}), r#"{"cmd":"NODE_RELEVO","v":1,"act":"park"}"#);
         check(agent(ToAgent::Unpark {}), r#"{"cmd":"NODE_RELEVO","v":1,"act":"unpark"}"#);
         check(
+            agent(ToAgent::Slot { slot: 3 }),
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"slot","slot":3}"#,
+        );
+        check(
             agent(ToAgent::Credit { key: key(), n: 32 }),
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"credit","key":"L3#17","n":32}"#,
         );

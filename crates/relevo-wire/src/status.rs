@@ -106,6 +106,8 @@ words! {
     Phase {
         /// The new worker's readiness.
         Starting = "starting",
+        /// The new workers of other slots: this one has loaded its code.
+        Loaded = "loaded",
         /// The new worker's survival; whom it replaced is parked.
         Probation = "probation",
         /// The old workers' requests; there is no way back any more.
@@ -508,8 +510,8 @@ mod tests {
             "succeeded failed rolled_back aborted",
         );
         check(
-            &[Phase::Starting, Phase::Probation, Phase::Draining, Phase::Undoing],
-            "starting probation draining undoing",
+            &[Phase::Starting, Phase::Loaded, Phase::Probation, Phase::Draining, Phase::Undoing],
+            "starting loaded probation draining undoing",
         );
         check(
             &[Dealing::Front, Dealing::Kernel, Dealing::Primary, Dealing::Shared],

@@ -28,7 +28,9 @@ impl Supervisor {
         let wanted = self.workers.values().filter(|worker| worker.is_wanted()).count();
         // Whoever is called back by an undone rollout stands beside whoever is to leave.
         let returning = self.workers.values().filter(|worker| worker.is_returning()).count();
-        let most = self.wanted as usize + returning.max(1);
+        let surge = self.spec.surge.workers(self.wanted) as usize;
+        let coming = if self.spec.all_first { self.wanted as usize } else { surge };
+        let most = self.wanted as usize + returning.max(coming) + self.spares.workers.len();
         if wanted > most {
             return Err(format!("{wanted} workers start or serve, at most {most} may"));
         }
@@ -62,19 +64,20 @@ impl Supervisor {
         }
         for (id, worker) in self.workers.iter().filter(|(_, worker)| worker.is_wanted()) {
             let state = self.slot(worker.slot);
-            if state.current != Some(*id) && state.incoming != Some(*id) {
+            let has_place = state.current == Some(*id) || state.incoming == Some(*id);
+            if !has_place && !self.spares.workers.contains(id) {
                 return Err(format!("worker {id} is wanted but has no place"));
             }
         }
         Ok(())
     }
 
-    /// A rollout starts its worker in one slot, or calls back whom it has parked.
+    /// A rollout starts a worker in each slot that it begins, or calls back whom it has parked.
     fn is_expected(&self, slot: Slot, id: WorkerId) -> bool {
         self.rollout.as_ref().is_some_and(|rollout| match rollout.phase {
-            Phase::Starting { worker } => rollout.slot == slot && worker == id,
+            Phase::Replacing => rollout.place_of(id) == Some(slot),
             Phase::Undoing => rollout.parked.get(&slot) == Some(&id),
-            Phase::Waiting { .. } | Phase::Probation { .. } | Phase::Draining => false,
+            Phase::Draining => false,
         })
     }
 
@@ -187,6 +190,7 @@ impl Supervisor {
                 | Action::Unpark { worker }
                 | Action::Drain { worker, .. }
                 | Action::Disconnect { worker }
+                | Action::ChangeSlot { worker, .. }
                 | Action::AllowLeave { worker } => *worker,
                 Action::Eligible { on: false, .. }
                 | Action::OpenMember { .. }

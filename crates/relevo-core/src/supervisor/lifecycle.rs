@@ -35,8 +35,8 @@ impl Supervisor {
         let returns = worker.is_returning();
         worker.stage = Stage::Ready;
         worker.ready_at.get_or_insert(now);
-        let (slot, generation, after) =
-            (worker.slot, worker.generation, now.since(worker.spawned_at));
+        let since = worker.released_at.unwrap_or(worker.spawned_at);
+        let (slot, generation, after) = (worker.slot, worker.generation, now.since(since));
         if !returns {
             self.tell(Notice::WorkerReady { worker: id, slot, after });
             self.act(Action::InspectSockets { worker: id });
@@ -98,6 +98,9 @@ impl Supervisor {
         ready_at: Option<Time>,
         failure: Failure,
     ) {
+        if self.spare_failed(id, slot, &failure) {
+            return;
+        }
         if ready_at.is_none() {
             self.slot_mut(slot).failed_once = true;
         }
@@ -155,7 +158,9 @@ impl Supervisor {
                     self.act(Action::Drain { worker: id, within, hand_over });
                 }
             }
-            Stage::Starting { .. } | Stage::Ready | Stage::Parked { .. } => self.leave(id),
+            Stage::Starting { .. } | Stage::Standby | Stage::Ready | Stage::Parked { .. } => {
+                self.leave(id);
+            }
             Stage::Quitting { .. } => self.allow_leave(id),
             Stage::Draining(_) | Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => {
             }
@@ -172,6 +177,7 @@ impl Supervisor {
         let told = match worker.stage {
             Stage::Draining(drain) => drain.disconnect == Disconnect::Sent,
             Stage::Starting { .. }
+            | Stage::Standby
             | Stage::Ready
             | Stage::Parked { .. }
             | Stage::Quitting { .. } => false,
@@ -215,12 +221,14 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let slot = worker.slot;
         match worker.stage {
-            Stage::Starting { .. } | Stage::Ready if worker.channel_ended.is_some() => {
+            Stage::Starting { .. } | Stage::Standby | Stage::Ready
+                if worker.channel_ended.is_some() =>
+            {
                 self.fail(id, Failure::ChannelLost);
                 self.leave(id);
             }
             Stage::Starting { deadline } => self.not_ready_in_time(id, deadline),
-            Stage::Ready | Stage::Killed => {}
+            Stage::Standby | Stage::Ready | Stage::Killed => {}
             Stage::Quitting { .. } => self.allow_leave(id),
             Stage::Parked { .. } => self.parked_too_long(id, slot),
             Stage::Draining(drain @ Drain { disconnect: Disconnect::At(_), .. })
@@ -283,6 +291,7 @@ impl Supervisor {
                 self.tell(Notice::Unprotected { worker: id, addresses: unprotected });
             }
             Stage::Starting { .. }
+            | Stage::Standby
             | Stage::Ready
             | Stage::Parked { .. }
             | Stage::Quitting { .. }
@@ -336,6 +345,7 @@ impl Supervisor {
         match worker.stage {
             Stage::Draining(drain) => signal_at = signal_at.min(drain.deadline),
             Stage::Starting { .. }
+            | Stage::Standby
             | Stage::Ready
             | Stage::Parked { .. }
             | Stage::Quitting { .. } => {}

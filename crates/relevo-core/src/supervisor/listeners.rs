@@ -11,7 +11,7 @@ use crate::{
 
 /// What bare Node gives for an address that is taken (`errno(3)`, Linux).
 const EADDRINUSE: i32 = 98;
-/// How many requests to listen a parked worker may have waiting for the day that it serves again.
+/// How many requests to listen a worker that is parked or held may have waiting for its day.
 const MAX_POSTPONED: usize = 64;
 /// What is given to a worker that wants more listeners than a service may have.
 const EMFILE: i32 = 24;
@@ -28,10 +28,13 @@ impl Supervisor {
             return;
         }
         worker.last_query = Some(query);
-        if !worker.is_parked() {
+        if !worker.is_parked() && !worker.is_held {
             self.answer_request(id, query, wish);
         } else if worker.postponed.len() < MAX_POSTPONED {
             worker.postponed.push((query, wish));
+            if worker.is_held {
+                self.has_loaded(id);
+            }
         } else {
             self.act(Action::Refuse { worker: id, query, errno: EMFILE });
         }

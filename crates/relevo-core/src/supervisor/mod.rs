@@ -15,6 +15,7 @@ mod record;
 mod rollout_end;
 mod rollouts;
 mod scaling;
+mod standby;
 mod stop;
 mod undo;
 mod view;
@@ -104,6 +105,7 @@ pub struct Supervisor {
     totals: Totals,
     /// The last change of the number of slots, until it is complete.
     scaling: Option<Scaling>,
+    spares: standby::Spares,
     stop: Option<stop::Stop>,
     /// Whether any worker has ever been ready: from then on Relevo never gives up.
     ever_ready: bool,
@@ -153,6 +155,7 @@ impl Supervisor {
             reload_wanted: false,
             reload_waiters: Vec::new(),
             scaling: None,
+            spares: standby::Spares::default(),
             stop: None,
             ever_ready: false,
             outage: None,
@@ -196,7 +199,7 @@ impl Supervisor {
         let sockets = self.retirement_deadline().into_iter().chain(self.outage_deadline());
         let rollout = self.rollout.as_ref().and_then(|rollout| rollout.deadline(self.now));
         let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop).chain(rollout);
-        let all = all.chain(self.hang_up_deadline());
+        let all = all.chain(self.hang_up_deadline()).chain(self.spare_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

@@ -28,6 +28,7 @@ impl Supervisor {
         self.announce();
         self.step_rollout();
         self.fill_slots();
+        self.step_spares();
         self.step_scaling();
         self.allow_leaves();
         if self.stop.is_none() {
@@ -48,7 +49,8 @@ impl Supervisor {
             let due = state.retry_at.is_none_or(|at| at <= self.now);
             if state.is_vacant() && due && self.has_room(slot) {
                 let (generation, joining) = (state.generation, state.joining);
-                let id = self.spawn(slot, generation);
+                let spare = self.take_spare(slot, generation);
+                let id = spare.unwrap_or_else(|| self.spawn(slot, generation));
                 let state = self.slot_mut(slot);
                 state.current = Some(id);
                 state.retry_at = None;

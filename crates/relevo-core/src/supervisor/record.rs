@@ -126,7 +126,7 @@ impl Supervisor {
         worker.channel_ended = Some(now);
         match worker.stage {
             // Most often it is dying, and its exit will tell more: wait for that a moment.
-            Stage::Starting { .. } | Stage::Ready => {}
+            Stage::Starting { .. } | Stage::Standby | Stage::Ready => {}
             Stage::Quitting { .. } | Stage::Parked { .. } | Stage::Draining(_) => self.leave(id),
             Stage::Leaving { .. } | Stage::Stopping { .. } | Stage::Killed => {}
         }
@@ -149,7 +149,7 @@ impl Supervisor {
         }
         let slot = worker.slot;
         match worker.stage {
-            Stage::Starting { .. } => {
+            Stage::Starting { .. } | Stage::Standby => {
                 self.fail(id, Failure::AskedToLeave);
                 self.allow_leave(id);
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PARK_LIMIT, STUCK_AFTER, Supervisor};
-use crate::rollout::{Phase, Rollout, Stuck};
+use crate::rollout::{Phase, Place, Rollout, Stuck};
 use crate::worker::{Stage, Worker};
 use crate::{Action, Generation, Left, Moved, Notice, Notify, Outcome, Slot, Step, WorkerId};
 
@@ -18,13 +18,10 @@ impl Supervisor {
         self.pass_over_left_slots();
         // One rollout can pass several slots in one go where old workers are gone already.
         while let Some(rollout) = &self.rollout {
-            let (slot, phase, paused) = (rollout.slot, rollout.phase, rollout.paused);
-            let moved = match phase {
-                Phase::Waiting { .. } | Phase::Probation { .. } if paused => false,
-                Phase::Waiting { told } => self.start_incoming(slot, told),
-                Phase::Starting { .. } => false,
-                Phase::Probation { old, until } => until <= self.now && self.finish_slot(slot, old),
-                Phase::Draining => self.finish_rollout(slot),
+            let moved = match rollout.phase {
+                Phase::Replacing if rollout.paused => false,
+                Phase::Replacing => self.replace_slots(),
+                Phase::Draining => self.finish_rollout(),
                 Phase::Undoing => self.finish_undo(),
             };
             if !moved {
@@ -44,12 +41,16 @@ impl Supervisor {
         self.next_generation += 1;
         self.bind_failures_told.clear();
         self.adopt_configuration();
+        self.forget_spare_failures();
         self.rollout = Some(Rollout {
             generation,
             started_at: self.now,
             requests: std::mem::take(&mut self.reload_waiters),
-            slot: Slot(0),
-            phase: Phase::Waiting { told: false },
+            phase: Phase::Replacing,
+            next: Slot(0),
+            begun: BTreeMap::new(),
+            has_proved: false,
+            has_no_room: false,
             paused: false,
             new: BTreeSet::new(),
             parked: BTreeMap::new(),
@@ -65,24 +66,60 @@ impl Supervisor {
         }
     }
 
-    /// A rollout that had come to a slot that has left has replaced all that there are.
+    /// A rollout has nothing to do in a slot that has left; one that comes back later has its turn again.
     fn pass_over_left_slots(&mut self) {
         let wanted = self.wanted;
-        let passes = |rollout: &Rollout| {
-            rollout.slot.0 >= wanted && rollout.has_a_way_back() && !rollout.paused
-        };
-        if self.rollout.as_ref().is_some_and(passes) && !self.somebody_hung_up() {
-            self.give_up_way_back();
+        if let Some(rollout) = &mut self.rollout {
+            rollout.begun.retain(|slot, _| slot.0 < wanted);
+            rollout.next = rollout.next.min(Slot(wanted));
         }
     }
 
-    /// Starts the new worker of a slot, unless too many old ones are still there.
-    fn start_incoming(&mut self, slot: Slot, told: bool) -> bool {
+    /// Brings the slots that are begun a step further, begins others, and says whether anything was done.
+    fn replace_slots(&mut self) -> bool {
+        if self.finish_slots() | self.begin_slots() | self.promote_loaded() {
+            return true;
+        }
+        let Some(rollout) = &self.rollout else { return false };
+        let is_done = rollout.begun.is_empty() && rollout.next.0 >= self.wanted;
+        if !is_done || self.somebody_hung_up() {
+            return false;
+        }
+        self.give_up_way_back();
+        true
+    }
+
+    fn begin_slots(&mut self) -> bool {
+        let mut began = false;
+        while self.may_begin_another() && self.start_incoming() {
+            began = true;
+        }
+        began
+    }
+
+    /// Until the first new worker has proved itself it is alone: but for those that only load.
+    fn may_begin_another(&self) -> bool {
+        let Some(rollout) = &self.rollout else { return false };
+        let is_starting = |place: &&Place| matches!(place, Place::Starting(_));
+        let (busy, most) = if self.spec.all_first {
+            (rollout.begun.values().filter(is_starting).count(), self.surge())
+        } else {
+            (rollout.begun.len(), if rollout.has_proved { self.surge() } else { 1 })
+        };
+        rollout.next.0 < self.wanted && busy < most
+    }
+
+    fn surge(&self) -> usize {
+        self.spec.surge.workers(self.wanted) as usize
+    }
+
+    /// Starts the new worker of the next slot, unless too many old ones are still there.
+    fn start_incoming(&mut self) -> bool {
         let room = self.leaving() < self.wanted as usize;
         let Some(rollout) = &mut self.rollout else { return false };
-        let generation = rollout.generation;
+        let (generation, slot) = (rollout.generation, rollout.next);
+        let told = std::mem::replace(&mut rollout.has_no_room, !room);
         if !room {
-            rollout.phase = Phase::Waiting { told: true };
             if !told {
                 let workers = self.hinderers();
                 self.tell(Notice::RolloutWaits { generation, workers });
@@ -96,8 +133,12 @@ impl Supervisor {
         // What failed before may have been mended: the new code starts with a clean slate.
         state.backoff.reset();
         if let Some(rollout) = &mut self.rollout {
-            rollout.phase = Phase::Starting { worker: id };
+            rollout.next = Slot(slot.0 + 1);
+            rollout.begun.insert(slot, Place::Starting(id));
             rollout.new.insert(id);
+        }
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.is_held = self.spec.all_first;
         }
         self.report_progress(slot, Step::Started(id));
         true
@@ -113,10 +154,8 @@ impl Supervisor {
     /// depends on its agent. Who was parked and is back replaces the new one for good.
     pub(super) fn rollout_worker_ready(&mut self, id: WorkerId, old: Option<WorkerId>) {
         let rollout = self.rollout.as_ref();
-        let place = rollout.map(|rollout| (rollout.slot, rollout.phase));
-        if let Some((slot, Phase::Starting { worker })) = place
-            && worker == id
-        {
+        let place = rollout.filter(|rollout| rollout.has_a_way_back());
+        if let Some(slot) = place.and_then(|rollout| rollout.place_of(id)) {
             if let Some(old) = old {
                 self.park(slot, old);
             }
@@ -133,9 +172,8 @@ impl Supervisor {
         let is_last = slot.0 + 1 >= self.wanted;
         let (now, probation) = (self.now, self.spec.probation);
         let Some(rollout) = &mut self.rollout else { return };
-        let is_first = rollout.new.len() == 1;
-        let until = if is_first || is_last { now + probation } else { now };
-        rollout.phase = Phase::Probation { old, until };
+        let until = if !rollout.has_proved || is_last { now + probation } else { now };
+        rollout.begun.insert(slot, Place::Probation { old, until });
         self.report_progress(slot, Step::Ready(id));
     }
 
@@ -157,32 +195,31 @@ impl Supervisor {
         self.act(Action::Park { worker: id });
     }
 
-    /// Goes on to the next slot when the old worker accepts nothing more.
-    fn finish_slot(&mut self, slot: Slot, old: Option<WorkerId>) -> bool {
-        let old_worker = old.and_then(|id| self.workers.get(&id));
-        let holds = old_worker.is_some_and(|worker| worker.holds_up_rollout(self.now));
-        if holds || self.somebody_hung_up() {
+    /// A slot is done when its old worker accepts nothing more and its new one has proved itself.
+    fn finish_slots(&mut self) -> bool {
+        let Some(rollout) = self.rollout.as_ref().filter(|_| !self.somebody_hung_up()) else {
             return false;
+        };
+        let mut done = Vec::new();
+        for (slot, place) in &rollout.begun {
+            let Place::Probation { old, until } = *place else { continue };
+            let old_worker = old.and_then(|id| self.workers.get(&id));
+            let holds = old_worker.is_some_and(|worker| worker.holds_up_rollout(self.now));
+            if !holds && until <= self.now {
+                done.push((*slot, old_worker.is_none()));
+            }
         }
-        if old_worker.is_none()
-            && let Some(new) = self.slot(slot).current
-        {
-            self.report_progress(slot, Step::Replaced(new));
+        for (slot, has_no_old) in &done {
+            if let Some(rollout) = &mut self.rollout {
+                rollout.begun.remove(slot);
+                rollout.has_proved = true;
+            }
+            if let Some(new) = self.slot(*slot).current.filter(|_| *has_no_old) {
+                self.report_progress(*slot, Step::Replaced(new));
+            }
         }
         self.report_replaced();
-        if slot.0 + 1 >= self.wanted {
-            self.give_up_way_back();
-        } else {
-            self.begin_next_slot(slot);
-        }
-        true
-    }
-
-    fn begin_next_slot(&mut self, slot: Slot) {
-        if let Some(rollout) = &mut self.rollout {
-            rollout.slot = Slot(slot.0 + 1);
-            rollout.phase = Phase::Waiting { told: false };
-        }
+        !done.is_empty()
     }
 
     /// The new generation has proved itself: whoever is parked finishes its work and ends.
@@ -222,15 +259,14 @@ impl Supervisor {
 
     /// Everything is replaced, unless slots have joined meanwhile: when the old workers are done with
     /// their work, the rollout is over.
-    fn finish_rollout(&mut self, slot: Slot) -> bool {
+    fn finish_rollout(&mut self) -> bool {
         self.report_replaced();
         if !self.rollout_held_up_by().is_empty() {
             return false;
         }
-        if slot.0 + 1 < self.wanted {
-            self.begin_next_slot(slot);
-        } else {
-            self.end_rollout(Outcome::Succeeded);
+        match &mut self.rollout {
+            Some(rollout) if rollout.next.0 < self.wanted => rollout.phase = Phase::Replacing,
+            Some(_) | None => self.end_rollout(Outcome::Succeeded),
         }
         true
     }

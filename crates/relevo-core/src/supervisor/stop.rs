@@ -198,7 +198,11 @@ impl Supervisor {
             }
             Stage::Leaving { signal_at } => *signal_at = signal.min(*signal_at),
             Stage::Stopping { kill_at } => *kill_at = kill.min(*kill_at),
-            Stage::Starting { .. } | Stage::Ready | Stage::Parked { .. } | Stage::Killed => {}
+            Stage::Starting { .. }
+            | Stage::Standby
+            | Stage::Ready
+            | Stage::Parked { .. }
+            | Stage::Killed => {}
         }
     }
 

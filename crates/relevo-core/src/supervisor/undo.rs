@@ -80,8 +80,9 @@ impl Supervisor {
 
     fn begin_undo(&mut self, why: Outcome) {
         self.forget_lost_ways_back();
+        let of = self.wanted;
         let Some(rollout) = &mut self.rollout else { return };
-        let (generation, slot) = (rollout.generation, rollout.slot);
+        let (generation, slot) = (rollout.generation, rollout.slot(of));
         let parked = rollout.parked.clone();
         let undo = Undo { why: why.clone(), slot, returned: 0, requests: Vec::new() };
         (rollout.phase, rollout.paused, rollout.undo) = (Phase::Undoing, false, Some(undo));
@@ -156,7 +157,7 @@ impl Supervisor {
             None => Some(Refusal::NoRollout),
             Some((Phase::Draining, generation)) => Some(Refusal::NoWayBack { generation }),
             Some((Phase::Undoing, _)) => None,
-            Some((Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. }, _)) => {
+            Some((Phase::Replacing, _)) => {
                 self.begin_undo(Outcome::Aborted);
                 None
             }
@@ -177,11 +178,11 @@ impl Supervisor {
     fn hold(&mut self, paused: bool) -> Result<Answer, Refusal> {
         let of = self.wanted;
         let rollout = self.rollout.as_mut().ok_or(Refusal::NoRollout)?;
-        let (generation, slot) = (rollout.generation, rollout.slot);
+        let (generation, slot) = (rollout.generation, rollout.slot(of));
         match rollout.phase {
             Phase::Draining => return Err(Refusal::NoWayBack { generation }),
             Phase::Undoing => return Err(Refusal::BeingUndone),
-            Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. } => {}
+            Phase::Replacing => {}
         }
         if !paused && !rollout.paused {
             return Err(Refusal::NotPaused);

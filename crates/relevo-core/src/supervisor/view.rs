@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Supervisor;
 use crate::listener::{Arrangement, Listener};
-use crate::rollout::Phase;
+use crate::rollout::{Phase, Place};
 use crate::worker::{Stage, Worker};
 use crate::{
     Exit, Generation, Kind, Left, ListenerId, Moved, Outcome, RolloutReport, Seat, Slot, WorkerId,
@@ -50,6 +50,8 @@ pub enum SlotWord {
 pub enum WorkerWord {
     /// It is not ready yet.
     Starting,
+    /// It has loaded its code, and serves when it is needed.
+    Standby,
     /// It serves.
     Ready,
     /// A rollout has replaced it: it accepts nothing new, and can serve again.
@@ -274,9 +276,13 @@ impl<'a> View<'a> {
     /// The rollout in progress, else the last one.
     pub fn rollout(&self) -> Option<RolloutView> {
         if let Some(rollout) = &self.0.rollout {
+            let is_incoming = |place: &Place| place.incoming().is_some();
             let phase = match rollout.phase {
-                Phase::Waiting { .. } | Phase::Starting { .. } => RolloutPhase::Starting,
-                Phase::Probation { .. } => RolloutPhase::Probation,
+                Phase::Replacing if rollout.begun.is_empty() => RolloutPhase::Starting,
+                Phase::Replacing if rollout.begun.values().any(is_incoming) => {
+                    RolloutPhase::Starting
+                }
+                Phase::Replacing => RolloutPhase::Probation,
                 Phase::Draining => RolloutPhase::Draining,
                 Phase::Undoing => RolloutPhase::Undoing,
             };
@@ -287,7 +293,7 @@ impl<'a> View<'a> {
                 replaced: 0,
                 waits: self.rollout_waits(),
                 phase: Some(phase),
-                slot: Some(rollout.slot),
+                slot: Some(rollout.slot(self.0.wanted)),
                 ..RolloutView::from(&report)
             });
         }
@@ -296,18 +302,13 @@ impl<'a> View<'a> {
 
     fn rollout_waits(&self) -> Option<Waits> {
         let rollout = self.0.rollout.as_ref()?;
-        match rollout.phase {
-            Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Probation { .. }
-                if rollout.paused =>
-            {
-                Some(Waits::Paused)
-            }
-            Phase::Waiting { .. } => Some(Waits::Room(self.0.hinderers())),
-            Phase::Starting { .. } => None,
-            Phase::Probation { .. } | Phase::Draining | Phase::Undoing => {
-                Some(self.0.rollout_held_up_by()).filter(|by| !by.is_empty()).map(Waits::Drain)
-            }
+        if rollout.has_a_way_back() && rollout.paused {
+            return Some(Waits::Paused);
         }
+        if rollout.has_a_way_back() && rollout.has_no_room {
+            return Some(Waits::Room(self.0.hinderers()));
+        }
+        Some(self.0.rollout_held_up_by()).filter(|by| !by.is_empty()).map(Waits::Drain)
     }
 
     fn slot(&self, slot: Slot) -> SlotView {
@@ -336,6 +337,7 @@ impl<'a> View<'a> {
     fn worker(&self, id: WorkerId, worker: &Worker) -> WorkerView {
         let word = match worker.stage {
             Stage::Starting { .. } => WorkerWord::Starting,
+            Stage::Standby => WorkerWord::Standby,
             Stage::Ready => WorkerWord::Ready,
             Stage::Parked { .. } => WorkerWord::Parked,
             Stage::Draining(_) if worker.is_lingering() => WorkerWord::Lingering,

@@ -88,7 +88,7 @@ impl Rules {
     }
 
     /// In the first slot of a rollout the new worker must have proved itself before the next slot's
-    /// turn comes, and while it is paused none comes.
+    /// turn comes (unless all are loaded first), and while it is paused none comes.
     pub(crate) fn check_turn(&self, action: &Action, slot: Slot, generation: Generation) {
         let mut of_it =
             self.workers.values().filter(|known| known.generation == generation && known.was_ready);
@@ -98,9 +98,31 @@ impl Rules {
         }
         assert!(!self.paused, "{action:?} although the rollout is paused");
         let first = of_it.clone().map(|known| known.ready_at).min();
-        if let Some(first) = first.filter(|_| of_it.next().is_some()) {
+        let counts = !self.spec.all_first && of_it.next().is_some();
+        if let Some(first) = first.filter(|_| counts) {
             let passed = self.now >= first + self.spec.probation;
             assert!(passed, "{action:?} while the first one is on probation");
+        }
+    }
+
+    /// Under `all_first` nobody new serves before the new workers of all slots would, but where there is
+    /// no old worker any more.
+    pub(crate) fn check_all_first(&self, worker: WorkerId) {
+        let known = &self.workers[&worker];
+        let (slot, generation) = (known.slot, known.generation);
+        let is_new = generation > self.completed && !self.failed_generations.contains(&generation);
+        if !self.spec.all_first || !is_new || self.stopping {
+            return;
+        }
+        let has_old = self.workers.values().any(|other| {
+            let is_old = other.generation < generation && other.slot == slot && !other.gone;
+            is_old && other.word == WorkerWord::Ready
+        });
+        for slot in (0..self.wanted).map(Slot).filter(|_| has_old && !self.was_scaled) {
+            let mut of_slot = self.workers.values().filter(|other| other.slot == slot);
+            let has_new =
+                of_slot.any(|it| it.generation == generation && (it.loaded || it.was_ready));
+            assert!(has_new, "{worker} serves before that of slot {slot} has loaded");
         }
     }
 
@@ -112,6 +134,7 @@ impl Rules {
                 !known.stopped_accepting && self.now < known.parked_at + PARK_GRACE
             }
             WorkerWord::Starting
+            | WorkerWord::Standby
             | WorkerWord::Ready
             | WorkerWord::Lingering
             | WorkerWord::Stopping => false,

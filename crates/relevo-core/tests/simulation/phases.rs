@@ -36,8 +36,9 @@ impl World {
             return;
         }
         let fronts = |world: &Self| world.dealer.groups().into_iter().filter(|g| g.front);
-        let clear =
-            |listener: &ListenerId| self.kernel.group(*listener).is_some_and(Group::is_clear);
+        // Where somebody has weighed the sockets by himself, and nobody counts, that stays unnoticed.
+        let is_ours = |group: &Group| group.is_clear() && !group.is_disturbed();
+        let clear = |listener: &ListenerId| self.kernel.group(*listener).is_some_and(is_ours);
         let Some(listener) = fronts(self).map(|group| group.listener).find(clear) else { return };
         let mode = |world: &Self| {
             let groups = world.dealer.groups();

@@ -54,6 +54,8 @@ pub(crate) struct Known {
     pub(crate) word: WorkerWord,
     pub(crate) gone: bool,
     pub(crate) was_ready: bool,
+    /// It has loaded its code and waits until it is needed.
+    pub(crate) loaded: bool,
     /// When it last became ready among all that did, and at what time.
     pub(crate) turn: u64,
     pub(crate) ready_at: Duration,
@@ -285,6 +287,7 @@ impl Rules {
                 assert_eq!(orphan, None, "the service ends before its worker");
             }
             Action::OpenMember { .. }
+            | Action::ChangeSlot { .. }
             | Action::InspectSockets { .. }
             | Action::Eligible { on: false, .. }
             | Action::LameDuck { .. }
@@ -305,8 +308,14 @@ impl Rules {
             })
         };
         if generation > self.completed {
-            let skipped = (0..slot.0).map(Slot).find(|earlier| !was_ready(*earlier));
-            assert_eq!(skipped, None, "{worker} is started in slot {slot} before its turn");
+            let has_loaded = |slot: Slot| {
+                let mut all = self.workers.values();
+                all.any(|it| it.slot == slot && it.generation == generation && it.loaded)
+            };
+            let comes = |slot: &Slot| !was_ready(*slot) && !has_loaded(*slot);
+            let coming = (0..slot.0).map(Slot).filter(comes).count();
+            let most = self.spec.surge.workers(self.wanted) as usize;
+            assert!(coming < most, "{worker} is started in slot {slot} before its turn");
         }
         let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
@@ -317,6 +326,7 @@ impl Rules {
             word: WorkerWord::Starting,
             gone: false,
             was_ready: false,
+            loaded: false,
             turn: 0,
             ready_at: Duration::ZERO,
             parked_at: Duration::ZERO,
@@ -431,6 +441,13 @@ impl Rules {
             Notice::WorkerReady { worker, .. } | Notice::WorkerReturned { worker, .. } => {
                 self.became_ready(*worker);
             }
+            Notice::WorkerLoaded { worker, .. } => self.known(*worker).loaded = true,
+            Notice::SparePromoted { worker, slot } => {
+                let owes = self.owed_in(*slot);
+                let known = self.known(*worker);
+                assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
+                (known.slot, known.owes) = (*slot, owes);
+            }
             Notice::RolloutStarted { .. } => self.was_scaled = false,
             Notice::RolloutHeld { paused, .. } => self.paused = *paused,
             Notice::RolloutUndone { .. } => self.paused = false,
@@ -471,6 +488,7 @@ impl Rules {
 
     /// Ready is who listens on all that its predecessor did, as far as that is still open.
     fn became_ready(&mut self, worker: WorkerId) {
+        self.check_all_first(worker);
         self.turns += 1;
         let (turn, now) = (self.turns, self.now);
         let known = self.known(worker);
@@ -523,7 +541,8 @@ impl Rules {
                     && !known.was_quiet
                     && self.is_in_the_way(known)
             });
-            let busy = busy.map(|(worker, _)| worker).filter(|_| first_of_it);
+            let in_turn = self.spec.surge.workers(self.wanted) == 1 && !self.spec.all_first;
+            let busy = busy.map(|(worker, _)| worker).filter(|_| first_of_it && in_turn);
             assert_eq!(
                 busy, None,
                 "{action:?} does not wait for the old worker of the slot before"
@@ -533,14 +552,19 @@ impl Rules {
 
     fn check_counts(&self) {
         let shown = self.workers.values().filter(|known| !known.gone);
-        let wanted =
-            |known: &&Known| matches!(known.word, WorkerWord::Starting | WorkerWord::Ready);
+        let wanted = |known: &&Known| {
+            matches!(known.word, WorkerWord::Starting | WorkerWord::Standby | WorkerWord::Ready)
+        };
         let (slots, all) = (self.wanted as usize, shown.clone().count());
         let returning = shown.clone().filter(|known| known.returning).count();
         let wanted = shown.filter(wanted).count();
-        assert!(wanted <= slots + returning.max(1), "{wanted} workers start or serve");
+        let surge = self.spec.surge.workers(self.wanted) as usize;
+        let coming = if self.spec.all_first { slots } else { surge };
+        let spare = self.spec.standby as usize;
+        let most = slots + returning.max(coming) + spare;
+        assert!(wanted <= most, "{wanted} workers start or serve, {most} may");
         // Four on their way out in each slot before another is started, and one rollout's.
-        assert!(all <= 6 * self.most as usize + 1, "{all} workers");
+        assert!(all <= 6 * self.most as usize + coming + spare, "{all} workers");
     }
 
     fn accepts(known: &Known) -> bool {

@@ -172,7 +172,7 @@ impl World {
                     self.in_turn(0, Happening::Closes(member));
                 }
             }
-            Action::Progress { .. } | Action::Notify(_) => {}
+            Action::ChangeSlot { .. } | Action::Progress { .. } | Action::Notify(_) => {}
         }
     }
 
@@ -469,6 +469,8 @@ impl World {
         let tally = &mut self.tally;
         match notice {
             Notice::WorkerReady { .. } => tally.ready += 1,
+            Notice::WorkerLoaded { .. } => tally.loaded += 1,
+            Notice::SparePromoted { .. } => tally.promoted += 1,
             Notice::FirstStartFailed { .. } => tally.first_starts_failed += 1,
             Notice::RolloutWaits { .. } => tally.rollouts_waited += 1,
             Notice::DrainCut { .. } => tally.drains_cut += 1,

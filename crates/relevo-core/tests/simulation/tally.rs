@@ -28,6 +28,8 @@ tally! {
     spawns,
     spawns_failed,
     ready,
+    loaded,
+    promoted,
     not_ready_in_time,
     exits,
     channels_lost,

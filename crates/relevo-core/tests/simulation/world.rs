@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use relevo_core::{
     Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, ListenerId, Member, RequestId,
-    ServiceState, Spec, Supervisor, Time, Waits, Wish, WorkerId,
+    ServiceState, Spec, Supervisor, Surge, Time, Waits, Wish, WorkerId,
 };
 
 use crate::books::Books;
@@ -69,6 +69,11 @@ pub(crate) enum Happening {
     ClockLeaps,
 }
 
+/// Of the seed itself, so that the rest of the world stays as it was without this.
+fn surge_of(seed: u64) -> Surge {
+    [Surge::Workers(1), Surge::Workers(2), Surge::Percent(50), Surge::Workers(9)][seed as usize % 4]
+}
+
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -84,6 +89,9 @@ impl World {
             agent: random.percent(80),
             ready_timeout: Duration::from_secs(2 + random.below(8)),
             probation: Duration::from_millis([0, 300, 1000, 4000][random.below(4) as usize]),
+            surge: surge_of(seed),
+            all_first: seed % 7 == 3,
+            standby: [0, 0, 0, 1, 2][seed as usize / 3 % 5],
             drain_timeout: Duration::from_secs(1 + random.below(15)),
             linger: Duration::from_secs(random.below(25)),
             shutdown_timeout: Duration::from_secs(1 + random.below(12)),

@@ -123,6 +123,7 @@ fn step(progress: Progress) -> Option<String> {
     };
     Some(match progress.phase {
         Some(Phase::Starting) => format!("{place}: {worker} started"),
+        Some(Phase::Loaded) => format!("{place}: {worker} loaded, waits for the others"),
         Some(Phase::Probation) => format!("{place}: {worker} ready, on probation"),
         Some(Phase::Draining) => format!("{place}: {worker} ready, old one draining"),
         Some(Phase::Undoing) => format!("{place}: {worker} serves again"),

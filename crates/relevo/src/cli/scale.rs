@@ -136,7 +136,7 @@ fn step(progress: Progress) -> Option<String> {
     let place = place(slot, Some(of));
     Some(match progress.phase {
         Some(Phase::Starting) => format!("{place}: {worker} started"),
-        Some(Phase::Probation | Phase::Draining | Phase::Undoing) | None => {
+        Some(Phase::Loaded | Phase::Probation | Phase::Draining | Phase::Undoing) | None => {
             format!("{place}: {worker} ready")
         }
     })

@@ -205,6 +205,7 @@ impl Control {
         let Some(waiting) = self.requests.get(&request).copied() else { return };
         let (phase, worker) = match progress.step {
             Step::Started(worker) => (Some(Phase::Starting), worker),
+            Step::Loaded(worker) => (Some(Phase::Loaded), worker),
             Step::Ready(worker) => (Some(Phase::Probation), worker),
             Step::Proved(worker) => (Some(Phase::Draining), worker),
             Step::Returned(worker) => (Some(Phase::Undoing), worker),

@@ -67,6 +67,12 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         Notice::WorkerReady { worker, slot, after } => {
             format!("slot {slot}: {} ready after {}", who(worker), seconds(*after))
         }
+        Notice::WorkerLoaded { worker, slot, after } => {
+            format!("slot {slot}: {} loaded after {}, on standby", who(worker), seconds(*after))
+        }
+        Notice::SparePromoted { worker, slot } => {
+            format!("slot {slot}: {} takes over from standby", who(worker))
+        }
         Notice::WorkerFailed { worker, slot, failure, next_try } => {
             let next = match next_try {
                 Some(delay) if delay.is_zero() => "; starting another now".to_owned(),

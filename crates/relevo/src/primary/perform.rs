@@ -8,6 +8,10 @@ impl Primary {
     pub(super) fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn { worker, slot, generation } => self.spawn(worker, slot, generation),
+            Action::ChangeSlot { worker, slot } => {
+                self.output.change_slot(worker, slot);
+                self.hub.change_slot(worker, slot);
+            }
             Action::SignalStop { worker } => {
                 self.processes.signal_stop(worker, self.reading.stop_signal());
             }

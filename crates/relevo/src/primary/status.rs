@@ -135,6 +135,7 @@ fn worker(view: WorkerView, around: &Surroundings<'_>) -> wire::Worker {
         generation: view.generation.0,
         state: match view.word {
             WorkerWord::Starting => wire::WorkerState::Starting,
+            WorkerWord::Standby => wire::WorkerState::Standby,
             WorkerWord::Ready => wire::WorkerState::Ready,
             WorkerWord::Parked => wire::WorkerState::Parked,
             WorkerWord::Draining => wire::WorkerState::Draining,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Moved,
-    Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Time,
-    Wish, WorkerId,
+    Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Surge,
+    Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -22,6 +22,9 @@ pub(super) fn spec(slots: u32) -> Spec {
         agent: true,
         ready_timeout: secs(30),
         probation: secs(0),
+        surge: Surge::Workers(1),
+        all_first: false,
+        standby: 0,
         drain_timeout: secs(60),
         linger: secs(90),
         shutdown_timeout: secs(20),
@@ -247,6 +250,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Spawn { worker, slot, generation } => {
             format!("spawn {worker} in slot {slot} of generation {generation}")
         }
+        Action::ChangeSlot { worker, slot } => format!("{worker} now in slot {slot}"),
         Action::SignalStop { worker } => format!("signal {worker}"),
         Action::Kill { worker } => format!("kill {worker}"),
         Action::OpenMember { member, .. } => format!("open {}", socket(*member)),
@@ -273,6 +277,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Progress { request, progress } => {
             let step = match progress.step {
                 Step::Started(worker) => format!("started {worker}"),
+                Step::Loaded(worker) => format!("loaded {worker}"),
                 Step::Ready(worker) => format!("ready {worker}"),
                 Step::Replaced(worker) => format!("replaced by {worker}"),
                 Step::Proved(worker) => format!("proved {worker}"),

@@ -12,5 +12,6 @@ mod readiness;
 mod requests;
 mod rollout;
 mod scaling;
+mod standby;
 mod stop;
 mod undo;

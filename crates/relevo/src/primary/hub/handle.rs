@@ -151,6 +151,10 @@ impl HubHandle {
         self.order(Order::Unpark { worker });
     }
 
+    pub(crate) fn change_slot(&self, worker: WorkerId, slot: Slot) {
+        self.order(Order::ChangeSlot { worker, slot });
+    }
+
     pub(crate) fn drain(&self, worker: WorkerId, within: Duration, hand_over: bool) {
         self.order(Order::Drain { worker, within, hand_over });
     }

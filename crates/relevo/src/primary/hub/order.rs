@@ -63,6 +63,10 @@ pub(super) enum Order {
     Unpark {
         worker: WorkerId,
     },
+    ChangeSlot {
+        worker: WorkerId,
+        slot: Slot,
+    },
     Drain {
         worker: WorkerId,
         within: Duration,

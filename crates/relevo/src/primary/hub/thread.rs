@@ -154,6 +154,9 @@ impl Hub {
             Order::Drain { worker, within, hand_over } => self.drain(worker, within, hand_over),
             Order::Park { worker } => self.tell_agent(worker, ToAgent::Park {}),
             Order::Unpark { worker } => self.tell_agent(worker, ToAgent::Unpark {}),
+            Order::ChangeSlot { worker, slot } => {
+                self.tell_agent(worker, ToAgent::Slot { slot: slot.0 });
+            }
             Order::Disconnect { worker } => self.disconnect(worker),
             Order::LameDuck { worker } => self.tell_agent(worker, ToAgent::LameDuck {}),
             Order::AllowLeave { worker } => self.allow_leave(worker),

@@ -74,6 +74,15 @@ impl Output {
         self.pipes.insert((worker, stream), Pipe { fd, slot, lines: Lines::default() });
     }
 
+    /// From now on the worker's lines are another slot's.
+    pub(crate) fn change_slot(&mut self, worker: WorkerId, slot: Slot) {
+        for stream in [Stream::Out, Stream::Err] {
+            if let Some(pipe) = self.pipes.get_mut(&(worker, stream)) {
+                pipe.slot = slot;
+            }
+        }
+    }
+
     /// The pipe's descriptor, to be watched.
     pub(crate) fn fd(&self, worker: WorkerId, stream: Stream) -> Option<BorrowedFd<'_>> {
         self.pipes.get(&(worker, stream)).map(|pipe| pipe.fd.as_fd())
