@@ -9,6 +9,7 @@ import { summarize } from './lib/stats.mjs';
 import { judge } from './lib/verdict.mjs';
 import { autoRate } from './measure/auto-rate.mjs';
 import { blocked } from './measure/blocked.mjs';
+import { crash } from './measure/crash.mjs';
 import { cpu } from './measure/cpu.mjs';
 import { dealing } from './measure/dealing.mjs';
 import { firstRequest } from './measure/first-request.mjs';
@@ -24,7 +25,7 @@ import { slots64 } from './measure/slots64.mjs';
 import { spread } from './measure/spread.mjs';
 import { wakeups } from './measure/wakeups.mjs';
 
-const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, losses, proved, scale, instrument];
+const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, crash, losses, proved, scale, instrument];
 
 const full = {
   requests: 100_000, warmUpRequests: 5000, wrkSeconds: 10, memoryRequests: 20_000, idleSeconds: 60, lossSeconds: 10,

@@ -71,7 +71,7 @@ export function temporaryDirectory(prefix) {
 // Waits until `condition` holds; false when `timeoutMs` has passed before.
 export async function until(condition, timeoutMs) {
   const deadline = performance.now() + timeoutMs;
-  while (!condition()) {
+  while (!await condition()) {
     if (performance.now() > deadline) return false;
     await pause(20);
   }

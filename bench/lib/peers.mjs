@@ -37,6 +37,7 @@ export const peers = {
   'relevo-auto': (tools, shape) => startRelevo(tools, shape, 'auto'),
   'relevo-kernel': (tools, shape) => startRelevo(tools, shape, 'kernel'),
   'relevo-round-robin': (tools, shape) => startRelevo(tools, shape, 'round-robin'),
+  'relevo-standby': (tools, shape) => startRelevo(tools, shape, 'auto', ['--standby', '1']),
 };
 
 export const titles = {
@@ -48,6 +49,7 @@ export const titles = {
   'relevo-auto': 'relevo --balance auto',
   'relevo-kernel': 'relevo --balance kernel',
   'relevo-round-robin': 'relevo --balance round-robin',
+  'relevo-standby': 'relevo --standby 1',
 };
 
 export const isRelevo = (name) => name.startsWith('relevo-');
@@ -179,7 +181,7 @@ async function startNginx({ node }, { workers, app, env, stdout }) {
   };
 }
 
-async function startRelevo({ node, relevo }, { workers, app, env: given, stdout }, balance) {
+async function startRelevo({ node, relevo }, { workers, app, env: given, stdout }, balance, more = []) {
   const port = await freePort();
   const { directory: runtime, remove } = temporaryDirectory('relevo-bench-');
   const name = `bench-${port}`;
@@ -189,7 +191,7 @@ async function startRelevo({ node, relevo }, { workers, app, env: given, stdout 
     RELEVO_RUNTIME_DIR: runtime,
     PATH: `${path.dirname(node)}${path.delimiter}${process.env.PATH}`,
   };
-  const child = supervise(relevo, ['run', '--name', name, '--workers', String(workers), '--balance', balance, app], env, stdout);
+  const child = supervise(relevo, ['run', '--name', name, '--workers', String(workers), '--balance', balance, ...more, app], env, stdout);
   const mine = (pid) => executable(pid) === path.basename(relevo);
   return {
     ports: [port],

@@ -6,6 +6,7 @@ mod support;
 mod abort;
 mod paused;
 mod probation;
+mod strategies;
 mod stuck;
 
 use serde_json::Value;
