@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Exit, Failure, Generation, Left, ListenerId, Member, Outcome, QueryId, RequestId,
+    Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId, RequestId,
     RolloutReport, ScaleReport, Slot, Wish, WorkerId,
 };
 
@@ -19,6 +19,8 @@ pub enum Action {
         /// Which load of the code it is.
         generation: Generation,
     },
+    /// Look how much memory there is; answered by `MemorySeen`.
+    LookAtMemory,
     /// The worker works in another slot from now on than the one that it was started for.
     ChangeSlot {
         /// Who.
@@ -395,6 +397,15 @@ pub enum Notice {
         generation: Generation,
         /// Who they are, and what they still have to do, where their agents said so.
         workers: Vec<(WorkerId, Option<Left>)>,
+    },
+    /// Memory is tight: a rollout goes on with one new worker at a time, and parks nobody.
+    MemoryTight {
+        /// The generation it brings.
+        generation: Generation,
+        /// What was seen.
+        memory: Memory,
+        /// How many parked workers are let go for that.
+        parked: u32,
     },
     /// Somebody holds a rollout where it is, or lets it go on.
     RolloutHeld {

@@ -123,6 +123,11 @@ pub enum Event {
         /// The addresses it listens on by itself, past the primary.
         unprotected: Vec<String>,
     },
+    /// `LookAtMemory` is done.
+    MemorySeen {
+        /// What there is.
+        memory: Memory,
+    },
     /// `EmptyQueues` is done: what waited in the sockets' queues has been dealt.
     QueuesEmptied,
 
@@ -173,6 +178,17 @@ pub enum Event {
         /// Which request.
         request: RequestId,
     },
+}
+
+/// How much memory there is; `None` is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What can be used without swapping, in bytes.
+    pub available: Option<u64>,
+    /// What the largest worker uses, in bytes.
+    pub largest_worker: Option<u64>,
+    /// In which part of the time processes have waited for memory of late, per mille.
+    pub stalled: Option<u32>,
 }
 
 /// The steps of starting a process, in order.

@@ -27,7 +27,7 @@ pub use dealer::{
     Dealer, DealerAction, DealerEvent, DealerNotice, Disturbance, GroupView, Load, NotTaken, Seen,
     SeenMember,
 };
-pub use event::{Event, Exit, ExitHow, Left, SpawnStage};
+pub use event::{Event, Exit, ExitHow, Left, Memory, SpawnStage};
 pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
 pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};

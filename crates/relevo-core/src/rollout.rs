@@ -25,6 +25,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::supervisor::memory::Looked;
 use crate::{Failure, Generation, Left, Moved, RequestId, Slot, Time, WorkerId};
 
 /// A rollout in progress.
@@ -56,6 +57,7 @@ pub(crate) struct Rollout {
     pub(crate) undo: Option<Undo>,
     pub(crate) cut: Left,
     pub(crate) moved: Moved,
+    pub(crate) memory: Looked,
 }
 
 /// Whether a rollout has nothing to do but to wait for the work of old workers.
@@ -148,7 +150,7 @@ impl Rollout {
             }
             Stuck::No | Stuck::Told => None,
         };
-        proved.chain(told).filter(|(at, _)| *at > now).min()
+        proved.chain(told).chain(self.memory_deadline()).filter(|(at, _)| *at > now).min()
     }
 }
 

@@ -30,6 +30,7 @@ pub mod diag;
 pub mod launch;
 pub mod listen;
 pub mod lock;
+pub mod memory;
 pub mod oom;
 pub mod peer;
 pub mod poll;

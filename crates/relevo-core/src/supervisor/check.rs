@@ -28,7 +28,8 @@ impl Supervisor {
         let wanted = self.workers.values().filter(|worker| worker.is_wanted()).count();
         // Whoever is called back by an undone rollout stands beside whoever is to leave.
         let returning = self.workers.values().filter(|worker| worker.is_returning()).count();
-        let surge = self.spec.surge.workers(self.wanted) as usize;
+        // Slots may have left since as many came as their number allowed.
+        let surge = self.spec.surge.workers(self.slots.len() as u32) as usize;
         let coming = if self.spec.all_first { self.wanted as usize } else { surge };
         let most = self.wanted as usize + returning.max(coming) + self.spares.workers.len();
         if wanted > most {
@@ -193,6 +194,7 @@ impl Supervisor {
                 | Action::ChangeSlot { worker, .. }
                 | Action::AllowLeave { worker } => *worker,
                 Action::Eligible { on: false, .. }
+                | Action::LookAtMemory
                 | Action::OpenMember { .. }
                 | Action::CloseMember { .. }
                 | Action::Accept { .. }

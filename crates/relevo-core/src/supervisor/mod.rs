@@ -9,6 +9,7 @@ mod check;
 mod configuration;
 mod lifecycle;
 mod listeners;
+pub(crate) mod memory;
 mod outage;
 mod reconcile;
 mod record;

@@ -52,6 +52,7 @@ impl Supervisor {
             Event::SocketsInspected { worker, unprotected } => {
                 self.sockets_inspected(worker, unprotected);
             }
+            Event::MemorySeen { memory } => self.memory_seen(memory),
             Event::QueuesEmptied => self.queues_emptied(),
             Event::Configured { spec } => self.configured(*spec),
             Event::ReloadRequested { request } => self.reload_requested(request),

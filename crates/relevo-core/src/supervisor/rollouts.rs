@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::memory::Looked;
 use super::{PARK_LIMIT, STUCK_AFTER, Supervisor};
 use crate::rollout::{Phase, Place, Rollout, Stuck};
 use crate::worker::{Stage, Worker};
@@ -59,6 +60,7 @@ impl Supervisor {
             undo: None,
             cut: Left::default(),
             moved: Moved::default(),
+            memory: Looked::default(),
         });
         self.tell(Notice::RolloutStarted { generation });
         if self.announced {
@@ -91,7 +93,7 @@ impl Supervisor {
 
     fn begin_slots(&mut self) -> bool {
         let mut began = false;
-        while self.may_begin_another() && self.start_incoming() {
+        while self.may_begin_another() && self.memory_allows() && self.start_incoming() {
             began = true;
         }
         began
@@ -232,7 +234,7 @@ impl Supervisor {
     }
 
     /// Whoever was parked drains.
-    fn let_go(&mut self, slot: Slot, id: WorkerId) {
+    pub(super) fn let_go(&mut self, slot: Slot, id: WorkerId) {
         if let Some(rollout) = &mut self.rollout {
             rollout.leaving.insert(id, slot);
         }

@@ -84,6 +84,8 @@ pub enum Waits {
     Paused,
     /// As many workers are on their way out as there may be: these.
     Room(Vec<WorkerId>),
+    /// There is not enough memory for another worker yet.
+    Memory,
     /// Workers that have been replaced finish their work: these, with what their agents count.
     Drain(Vec<(WorkerId, Option<Left>)>),
 }
@@ -304,6 +306,9 @@ impl<'a> View<'a> {
         let rollout = self.0.rollout.as_ref()?;
         if rollout.has_a_way_back() && rollout.paused {
             return Some(Waits::Paused);
+        }
+        if rollout.has_a_way_back() && rollout.memory.waits {
+            return Some(Waits::Memory);
         }
         if rollout.has_a_way_back() && rollout.has_no_room {
             return Some(Waits::Room(self.0.hinderers()));

@@ -71,7 +71,7 @@ impl Rules {
         let known = &self.workers[&worker];
         let too_long = self.now >= known.parked_at + PARK_LIMIT;
         let parked = known.word == WorkerWord::Parked && !known.returning;
-        if !parked || known.surplus || self.stopping || too_long {
+        if !parked || known.surplus || self.stopping || too_long || self.is_tight {
             return;
         }
         assert!(!self.paused, "{action:?} although the rollout is paused");

@@ -39,6 +39,8 @@ pub(crate) struct Rules {
     turns: u64,
     /// The number of slots has changed since the rollout in progress began.
     pub(crate) was_scaled: bool,
+    /// Memory has been tight since then: whoever is parked may be let go.
+    pub(crate) is_tight: bool,
     /// Somebody holds the rollout in progress.
     pub(crate) paused: bool,
     /// Of whom it is watched whether they come back, with nothing in their way.
@@ -109,6 +111,7 @@ impl Rules {
             newest: None,
             turns: 0,
             was_scaled: false,
+            is_tight: false,
             paused: false,
             must_return: None,
             stopping: false,
@@ -219,6 +222,7 @@ impl Rules {
             | Event::Drained { .. }
             | Event::MemberFailed { .. }
             | Event::SocketsInspected { .. }
+            | Event::MemorySeen { .. }
             | Event::QueuesEmptied => {}
         }
     }
@@ -288,6 +292,7 @@ impl Rules {
             }
             Action::OpenMember { .. }
             | Action::ChangeSlot { .. }
+            | Action::LookAtMemory
             | Action::InspectSockets { .. }
             | Action::Eligible { on: false, .. }
             | Action::LameDuck { .. }
@@ -448,7 +453,8 @@ impl Rules {
                 assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
                 (known.slot, known.owes) = (*slot, owes);
             }
-            Notice::RolloutStarted { .. } => self.was_scaled = false,
+            Notice::RolloutStarted { .. } => (self.was_scaled, self.is_tight) = (false, false),
+            Notice::MemoryTight { .. } => self.is_tight = true,
             Notice::RolloutHeld { paused, .. } => self.paused = *paused,
             Notice::RolloutUndone { .. } => self.paused = false,
             Notice::RolloutEnded(report) => {
@@ -558,7 +564,8 @@ impl Rules {
         let (slots, all) = (self.wanted as usize, shown.clone().count());
         let returning = shown.clone().filter(|known| known.returning).count();
         let wanted = shown.filter(wanted).count();
-        let surge = self.spec.surge.workers(self.wanted) as usize;
+        // Slots may have left since as many came as their number allowed.
+        let surge = self.spec.surge.workers(self.most) as usize;
         let coming = if self.spec.all_first { slots } else { surge };
         let spare = self.spec.standby as usize;
         let most = slots + returning.max(coming) + spare;

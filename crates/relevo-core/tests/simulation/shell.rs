@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use relevo_core::{
     Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Member,
-    NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, Spec, WorkerId,
+    Memory, NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, Spec, WorkerId,
 };
 
 use crate::process::{Character, Deed, Message, Process};
@@ -172,6 +172,7 @@ impl World {
                     self.in_turn(0, Happening::Closes(member));
                 }
             }
+            Action::LookAtMemory => self.looks_at_memory(),
             Action::ChangeSlot { .. } | Action::Progress { .. } | Action::Notify(_) => {}
         }
     }
@@ -248,6 +249,13 @@ impl World {
         let at = (self.now + self.random.millis(lag)).max(self.last_order);
         self.last_order = at;
         self.at(at, happening);
+    }
+
+    fn looks_at_memory(&mut self) {
+        let is_tight = self.unkind && self.random.percent(10);
+        let stalled = if is_tight { Some(1000) } else { None };
+        let memory = Memory { stalled, ..Memory::default() };
+        self.soon(5, Happening::Told(Event::MemorySeen { memory }));
     }
 
     fn spawns(&mut self, worker: WorkerId) {
@@ -471,6 +479,7 @@ impl World {
             Notice::WorkerReady { .. } => tally.ready += 1,
             Notice::WorkerLoaded { .. } => tally.loaded += 1,
             Notice::SparePromoted { .. } => tally.promoted += 1,
+            Notice::MemoryTight { .. } => tally.memory_tight += 1,
             Notice::FirstStartFailed { .. } => tally.first_starts_failed += 1,
             Notice::RolloutWaits { .. } => tally.rollouts_waited += 1,
             Notice::DrainCut { .. } => tally.drains_cut += 1,
@@ -540,6 +549,7 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::StoppedAccepting { .. }
             | Event::Drained { .. }
             | Event::SocketsInspected { .. }
+            | Event::MemorySeen { .. }
             | Event::QueuesEmptied
             | Event::RequestDropped { .. }
     )

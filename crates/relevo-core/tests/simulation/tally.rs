@@ -30,6 +30,7 @@ tally! {
     ready,
     loaded,
     promoted,
+    memory_tight,
     not_ready_in_time,
     exits,
     channels_lost,

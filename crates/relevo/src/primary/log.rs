@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use relevo_core::{
-    DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, Left, ListenerId, Moved, Notice,
-    Outcome, Refusal, RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Waits, WorkerId,
+    DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, Left, ListenerId, Memory, Moved,
+    Notice, Outcome, Refusal, RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Waits,
+    WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -55,6 +56,15 @@ fn disturbance(how: Disturbance) -> String {
             "new connections did not go where they were sent; the weights are set anew".to_owned()
         }
     }
+}
+
+fn memory_seen(memory: &Memory) -> String {
+    let megabytes = |bytes: u64| format!("{} MB", bytes >> 20);
+    let free = memory.available.map(|bytes| format!("{} available", megabytes(bytes)));
+    let worker = memory.largest_worker.map(|bytes| format!("a worker has {}", megabytes(bytes)));
+    let stalled = memory.stalled.filter(|stalled| *stalled > 0);
+    let stalled = stalled.map(|part| format!("processes wait for it {} % of the time", part / 10));
+    [free, worker, stalled].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The line that is written for a notice.
@@ -122,6 +132,18 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         Notice::RolloutWaitsForDrain { generation, workers } => format!(
             "reload: generation {generation} waits for {} (--drain-timeout bounds that)",
             drains(workers, who)
+        ),
+        Notice::MemoryTight { generation, memory, parked } => format!(
+            "reload: generation {generation}: memory is tight ({}): one new worker at a time{}",
+            memory_seen(memory),
+            if *parked == 0 {
+                String::new()
+            } else {
+                format!(
+                    "; {} let go, so that slot has no way back",
+                    counted(*parked, "parked worker")
+                )
+            }
         ),
         Notice::RolloutHeld { generation, paused: true } => format!(
             "reload: generation {generation} is paused; `relevo resume` goes on, `relevo abort` undoes it"
@@ -212,6 +234,7 @@ fn who_serves(report: &RolloutReport) -> String {
 pub(crate) fn waits_for(waits: &Waits) -> String {
     match waits {
         Waits::Paused => "somebody to resume or abort it".to_owned(),
+        Waits::Memory => "memory for another worker".to_owned(),
         Waits::Room(workers) => {
             let all: Vec<String> = workers.iter().map(|id| format!("worker {id}")).collect();
             format!("workers of earlier reloads to end: {}", all.join(", "))

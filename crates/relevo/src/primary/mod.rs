@@ -21,6 +21,7 @@ pub(crate) mod environment;
 mod hub;
 mod inspect_port;
 mod log;
+mod memory;
 mod native;
 mod notify;
 mod output;

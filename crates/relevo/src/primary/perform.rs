@@ -8,6 +8,10 @@ impl Primary {
     pub(super) fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn { worker, slot, generation } => self.spawn(worker, slot, generation),
+            Action::LookAtMemory => {
+                let memory = self.look_at_memory();
+                self.events.push_back(Event::MemorySeen { memory });
+            }
             Action::ChangeSlot { worker, slot } => {
                 self.output.change_slot(worker, slot);
                 self.hub.change_slot(worker, slot);

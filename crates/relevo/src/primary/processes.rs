@@ -199,6 +199,11 @@ impl Processes {
         Some(Exit { how, out_of_memory })
     }
 
+    /// The processes of all workers.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.all.values().map(|process| process.pid)
+    }
+
     /// Whether a process is one of the workers'.
     pub(crate) fn is_worker(&self, pid: Pid) -> bool {
         self.all.values().any(|process| process.pid == pid)

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Moved,
-    Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Surge,
-    Time, Wish, WorkerId,
+    Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Memory,
+    Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor,
+    Surge, Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -13,6 +13,8 @@ pub(super) struct Service {
     pub(super) supervisor: Supervisor,
     pub(super) now: Time,
     queries: u64,
+    /// What is seen whenever memory is looked at.
+    pub(super) memory: Memory,
 }
 
 pub(super) fn spec(slots: u32) -> Spec {
@@ -65,7 +67,12 @@ impl Service {
     /// Whose workers have just been started.
     pub(super) fn started(spec: Spec) -> Self {
         let now = Time::from_origin(secs(1000));
-        let mut service = Self { supervisor: Supervisor::new(spec, now, 1), now, queries: 0 };
+        let mut service = Self {
+            supervisor: Supervisor::new(spec, now, 1),
+            now,
+            queries: 0,
+            memory: Memory::default(),
+        };
         let _spawns = service.happens(Event::Tick);
         service
     }
@@ -82,7 +89,12 @@ impl Service {
 
     /// Tells the supervisor; afterwards nothing may be left over for an event that may not come.
     pub(super) fn happens(&mut self, event: Event) -> Vec<Action> {
-        let actions = self.supervisor.handle(self.now, event);
+        let mut actions = self.supervisor.handle(self.now, event);
+        while let Some(at) = actions.iter().position(|it| *it == Action::LookAtMemory) {
+            let _looked = actions.remove(at);
+            let seen = Event::MemorySeen { memory: self.memory };
+            actions.extend(self.supervisor.handle(self.now, seen));
+        }
         let more = self.supervisor.handle(self.now, Event::Tick);
         assert_eq!(more, [], "done only by the next event, after {}", lines(&actions).join(", "));
         if let Some(deadline) = self.supervisor.deadline() {
@@ -250,6 +262,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Spawn { worker, slot, generation } => {
             format!("spawn {worker} in slot {slot} of generation {generation}")
         }
+        Action::LookAtMemory => "look at memory".to_owned(),
         Action::ChangeSlot { worker, slot } => format!("{worker} now in slot {slot}"),
         Action::SignalStop { worker } => format!("signal {worker}"),
         Action::Kill { worker } => format!("kill {worker}"),

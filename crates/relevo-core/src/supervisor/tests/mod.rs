@@ -7,6 +7,7 @@ mod first_start;
 mod harness;
 mod leave;
 mod listeners;
+mod memory;
 mod outage;
 mod readiness;
 mod requests;
