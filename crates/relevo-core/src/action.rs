@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId, RequestId,
+    Cause, Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId, RequestId,
     RolloutReport, ScaleReport, Slot, Wish, WorkerId,
 };
 
@@ -383,6 +383,8 @@ pub enum Notice {
     RolloutStarted {
         /// The generation it brings.
         generation: Generation,
+        /// What it came from.
+        cause: Cause,
     },
     /// A rollout waits because too many workers of earlier ones still drain.
     RolloutWaits {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ListenerId, Member, Moved, QueryId, RequestId, Scale, Spec, Wish, WorkerId};
+use crate::{Cause, ListenerId, Member, Moved, QueryId, RequestId, Scale, Spec, Wish, WorkerId};
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +139,8 @@ pub enum Event {
     },
     /// Somebody wants every worker replaced.
     ReloadRequested {
+        /// What it comes from.
+        cause: Cause,
         /// Who is owed a reply, if anybody (a signal is owed none).
         request: Option<RequestId>,
     },

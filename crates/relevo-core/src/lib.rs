@@ -8,6 +8,8 @@
 
 mod action;
 mod backoff;
+mod cause;
+mod changes;
 mod dealer;
 mod event;
 mod ids;
@@ -23,6 +25,8 @@ mod time;
 mod worker;
 
 pub use action::{Action, Answer, Given, Notice, Notify, Progress, Refusal, Step};
+pub use cause::Cause;
+pub use changes::{Changed, Changes};
 pub use dealer::{
     Dealer, DealerAction, DealerEvent, DealerNotice, Disturbance, GroupView, Load, NotTaken, Seen,
     SeenMember,

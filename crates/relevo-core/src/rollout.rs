@@ -26,12 +26,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::supervisor::memory::Looked;
-use crate::{Failure, Generation, Left, Moved, RequestId, Slot, Time, WorkerId};
+use crate::{Cause, Failure, Generation, Left, Moved, RequestId, Slot, Time, WorkerId};
 
 /// A rollout in progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Rollout {
     pub(crate) generation: Generation,
+    pub(crate) cause: Cause,
     pub(crate) started_at: Time,
     pub(crate) requests: Vec<RequestId>,
     pub(crate) phase: Phase,
@@ -159,6 +160,8 @@ impl Rollout {
 pub struct RolloutReport {
     /// What it was to bring.
     pub generation: Generation,
+    /// What it came from.
+    pub cause: Cause,
     /// How it ended.
     pub outcome: Outcome,
     /// Where it had come to when it failed or was aborted.

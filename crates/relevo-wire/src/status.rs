@@ -118,6 +118,22 @@ words! {
 }
 
 words! {
+    /// What a rollout came from.
+    Cause {
+        /// `relevo reload`, or another client of the control socket.
+        Command = "command",
+        /// SIGUSR2 or SIGHUP.
+        Signal = "signal",
+        /// Watched files that changed (`--watch`).
+        Watch = "watch",
+        /// Ctrl-R on the terminal.
+        Terminal = "terminal",
+        /// A time named by `--reload-at`.
+        Schedule = "schedule",
+    }
+}
+
+words! {
     /// Who gives a listener's connections to the workers.
     Dealing {
         /// The primary, from its own member of the group.
@@ -253,6 +269,8 @@ pub struct Listener {
 pub struct Rollout {
     /// The generation it brings.
     pub generation: u64,
+    /// What it came from; where wishes were joined, the first of them.
+    pub cause: Option<Cause>,
     /// How it ended; `null` while it is in progress.
     pub outcome: Option<Outcome>,
     /// What it waits for; `null` when it is over.
@@ -405,6 +423,7 @@ mod tests {
             }],
             rollout: Some(Rollout {
                 generation: 2,
+                cause: Some(Cause::Command),
                 outcome: Some(Outcome::RolledBack),
                 phase: None,
                 slot: Some(1),
@@ -436,7 +455,7 @@ mod tests {
             r#""active_requests":1,"loop_lag_ms":0.25}]}],"#,
             r#""listeners":[{"address":"[::]:8080","kind":"tcp","balance":"kernel","#,
             r#""dealing":"kernel","weights":[50,50],"queued":0,"covering":[1]}],"#,
-            r#""rollout":{"generation":2,"outcome":"rolled_back","phase":null,"slot":1,"of":2,"#,
+            r#""rollout":{"generation":2,"cause":"command","outcome":"rolled_back","phase":null,"slot":1,"of":2,"#,
             r#""reason":"worker 6 exited","paused":null,"waits_for":null,"#,
             r#""runs":[{"generation":1,"slots":[0,1]}],"#,
             r#""duration_ms":740,"handed_over":8,"closed_idle":0,"#,
@@ -453,6 +472,7 @@ mod tests {
     fn what_is_not_known_is_null_and_never_left_out() {
         let rollout = Rollout {
             generation: 1,
+            cause: None,
             outcome: None,
             phase: Some(Phase::Starting),
             slot: None,
@@ -469,7 +489,7 @@ mod tests {
             cut: Cut::default(),
         };
         let text = serde_json::to_string(&rollout).unwrap();
-        assert_eq!(text.matches("null").count(), 18, "{text}");
+        assert_eq!(text.matches("null").count(), 19, "{text}");
         assert_eq!(serde_json::from_str::<Rollout>(&text).unwrap(), rollout);
     }
 
@@ -516,6 +536,10 @@ mod tests {
         check(
             &[Dealing::Front, Dealing::Kernel, Dealing::Primary, Dealing::Shared],
             "front kernel primary shared",
+        );
+        check(
+            &[Cause::Command, Cause::Signal, Cause::Watch, Cause::Terminal, Cause::Schedule],
+            "command signal watch terminal schedule",
         );
         check(&[ListenerKind::Tcp, ListenerKind::Udp, ListenerKind::Unix], "tcp udp unix");
     }

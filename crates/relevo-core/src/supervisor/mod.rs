@@ -36,8 +36,8 @@ use crate::scaling::Scaling;
 use crate::slot::SlotState;
 use crate::worker::Worker;
 use crate::{
-    Action, Event, Generation, ListenerId, Member, Notice, RequestId, RolloutReport, Slot, Spec,
-    Time, WorkerId,
+    Action, Cause, Event, Generation, ListenerId, Member, Notice, RequestId, RolloutReport, Slot,
+    Spec, Time, WorkerId,
 };
 
 pub use view::{
@@ -99,8 +99,8 @@ pub struct Supervisor {
     generation: Generation,
     rollout: Option<Rollout>,
     last_rollout: Option<RolloutReport>,
-    /// Whether another rollout is to follow, and who waits for it.
-    reload_wanted: bool,
+    /// What wants another rollout to follow, if anything does, and who waits for it.
+    reload_wanted: Option<Cause>,
     reload_waiters: Vec<RequestId>,
     /// What drains did, since the service began.
     totals: Totals,
@@ -153,7 +153,7 @@ impl Supervisor {
             generation: first,
             rollout: None,
             last_rollout: None,
-            reload_wanted: false,
+            reload_wanted: None,
             reload_waiters: Vec::new(),
             scaling: None,
             spares: standby::Spares::default(),

@@ -4,7 +4,7 @@ use super::{MAX_WAITING, Supervisor};
 use crate::rollout::Rollout;
 use crate::worker::{Stage, Worker};
 use crate::{
-    Action, Answer, Event, Exit, Failure, Left, Moved, Notice, Refusal, RequestId, WorkerId,
+    Action, Answer, Cause, Event, Exit, Failure, Left, Moved, Notice, Refusal, RequestId, WorkerId,
 };
 
 impl Supervisor {
@@ -55,7 +55,7 @@ impl Supervisor {
             Event::MemorySeen { memory } => self.memory_seen(memory),
             Event::QueuesEmptied => self.queues_emptied(),
             Event::Configured { spec } => self.configured(*spec),
-            Event::ReloadRequested { request } => self.reload_requested(request),
+            Event::ReloadRequested { cause, request } => self.reload_requested(cause, request),
             Event::AbortRequested { request } => self.abort_requested(request),
             Event::PauseRequested { request } => self.hold_requested(request, true),
             Event::ResumeRequested { request } => self.hold_requested(request, false),
@@ -167,7 +167,7 @@ impl Supervisor {
         }
     }
 
-    fn reload_requested(&mut self, request: Option<RequestId>) {
+    fn reload_requested(&mut self, cause: Cause, request: Option<RequestId>) {
         if self.is_waited_for(request) {
             return;
         }
@@ -176,7 +176,7 @@ impl Supervisor {
         } else if request.is_some() && self.reload_waiters.len() >= MAX_WAITING {
             self.refuse(request, Refusal::TooManyWaiting);
         } else {
-            self.reload_wanted = true;
+            self.reload_wanted.get_or_insert(cause);
             self.reload_waiters.extend(request);
         }
     }

@@ -43,6 +43,7 @@ impl Supervisor {
         let replaced = runs.get(&rollout.generation).map_or(0, Vec::len);
         RolloutReport {
             generation: rollout.generation,
+            cause: rollout.cause,
             outcome,
             slot: rollout.undo.as_ref().map(|undo| undo.slot),
             replaced: replaced as u32,
@@ -91,7 +92,7 @@ impl Supervisor {
     /// At a stop nothing is changed any more.
     pub(super) fn abandon_changes(&mut self) {
         self.end_rollout(Outcome::Stopped);
-        self.reload_wanted = false;
+        self.reload_wanted = None;
         for request in std::mem::take(&mut self.reload_waiters) {
             self.refuse(Some(request), Refusal::Stopping);
         }

@@ -34,10 +34,10 @@ impl Supervisor {
 
     fn begin_wanted_rollout(&mut self) {
         let started = self.announced || self.every_slot_failed_once();
-        if self.rollout.is_some() || !self.reload_wanted || !started {
+        if self.rollout.is_some() || !started {
             return;
         }
-        self.reload_wanted = false;
+        let Some(cause) = self.reload_wanted.take() else { return };
         let generation = Generation(self.next_generation);
         self.next_generation += 1;
         self.bind_failures_told.clear();
@@ -45,6 +45,7 @@ impl Supervisor {
         self.forget_spare_failures();
         self.rollout = Some(Rollout {
             generation,
+            cause,
             started_at: self.now,
             requests: std::mem::take(&mut self.reload_waiters),
             phase: Phase::Replacing,
@@ -62,7 +63,7 @@ impl Supervisor {
             moved: Moved::default(),
             memory: Looked::default(),
         });
-        self.tell(Notice::RolloutStarted { generation });
+        self.tell(Notice::RolloutStarted { generation, cause });
         if self.announced {
             self.act(Action::Notify(Notify::Reloading));
         }

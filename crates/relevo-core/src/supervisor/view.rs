@@ -8,7 +8,8 @@ use crate::listener::{Arrangement, Listener};
 use crate::rollout::{Phase, Place};
 use crate::worker::{Stage, Worker};
 use crate::{
-    Exit, Generation, Kind, Left, ListenerId, Moved, Outcome, RolloutReport, Seat, Slot, WorkerId,
+    Cause, Exit, Generation, Kind, Left, ListenerId, Moved, Outcome, RolloutReport, Seat, Slot,
+    WorkerId,
 };
 
 /// A look at a service.
@@ -157,6 +158,8 @@ pub struct ListenerView {
 pub struct RolloutView {
     /// What it brings.
     pub generation: Generation,
+    /// What it came from.
+    pub cause: Cause,
     /// How it ended; `None` while it goes on.
     pub outcome: Option<Outcome>,
     /// In how many slots a parked worker serves again, where it was undone.
@@ -185,6 +188,7 @@ impl From<&RolloutReport> for RolloutView {
     fn from(report: &RolloutReport) -> Self {
         Self {
             generation: report.generation,
+            cause: report.cause,
             outcome: Some(report.outcome.clone()),
             returned: report.returned,
             replaced: report.replaced,
@@ -291,6 +295,7 @@ impl<'a> View<'a> {
             let report = self.0.rollout_report(rollout, Outcome::Stopped);
             return Some(RolloutView {
                 generation: rollout.generation,
+                cause: rollout.cause,
                 outcome: None,
                 replaced: 0,
                 waits: self.rollout_waits(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use relevo_core::{Cause, RequestId};
+
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -29,5 +31,16 @@ impl Random {
 
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
         if from.is_empty() { None } else { Some(from[self.below(from.len() as u64) as usize]) }
+    }
+}
+
+/// What a wish for a rollout comes from: any of the causes, without another throw of the dice.
+pub(crate) fn cause_of(request: Option<RequestId>) -> Cause {
+    match request.map(|RequestId(number)| number % 5) {
+        Some(0) => Cause::Command,
+        Some(1) => Cause::Watch,
+        Some(2) => Cause::Terminal,
+        Some(3) => Cause::Schedule,
+        Some(_) | None => Cause::Signal,
     }
 }

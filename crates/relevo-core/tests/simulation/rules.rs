@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Action, Balance, Event, Generation, ListenerId, Member, Notice, Outcome, QueryId, RequestId,
-    Seat, Slot, Spec, View, WorkerId, WorkerWord,
+    Action, Balance, Cause, Event, Generation, ListenerId, Member, Notice, Outcome, QueryId,
+    RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
 };
 
 pub(crate) struct Rules {
@@ -37,6 +37,8 @@ pub(crate) struct Rules {
     given_up: BTreeSet<ListenerId>,
     /// How many workers have become ready, or ready again.
     turns: u64,
+    /// Why rollouts have been wanted since the last one began.
+    causes: BTreeSet<Cause>,
     /// The number of slots has changed since the rollout in progress began.
     pub(crate) was_scaled: bool,
     /// Memory has been tight since then: whoever is parked may be let go.
@@ -110,6 +112,7 @@ impl Rules {
             joining: BTreeSet::new(),
             newest: None,
             turns: 0,
+            causes: BTreeSet::new(),
             was_scaled: false,
             is_tight: false,
             paused: false,
@@ -199,7 +202,10 @@ impl Rules {
                 self.given_up.remove(&member.listener);
                 self.open.insert(*member);
             }
-            Event::ReloadRequested { request } => self.pending.extend(request),
+            Event::ReloadRequested { cause, request } => {
+                self.causes.insert(*cause);
+                self.pending.extend(request);
+            }
             Event::AbortRequested { request }
             | Event::PauseRequested { request }
             | Event::ResumeRequested { request } => {
@@ -453,7 +459,11 @@ impl Rules {
                 assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
                 (known.slot, known.owes) = (*slot, owes);
             }
-            Notice::RolloutStarted { .. } => (self.was_scaled, self.is_tight) = (false, false),
+            Notice::RolloutStarted { cause, .. } => {
+                (self.was_scaled, self.is_tight) = (false, false);
+                assert!(self.causes.contains(cause), "nobody wanted a rollout for {cause:?}");
+                self.causes.clear();
+            }
             Notice::MemoryTight { .. } => self.is_tight = true,
             Notice::RolloutHeld { paused, .. } => self.paused = *paused,
             Notice::RolloutUndone { .. } => self.paused = false,

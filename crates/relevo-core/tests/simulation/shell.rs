@@ -8,6 +8,7 @@ use relevo_core::{
 };
 
 use crate::process::{Character, Deed, Message, Process};
+use crate::random::cause_of;
 use crate::world::{Happening, World};
 
 /// How many connections the dealer may have in flight to one worker.
@@ -437,9 +438,9 @@ impl World {
             56..63 => {
                 let spec = Box::new(self.other_times());
                 self.told(&Event::Configured { spec });
-                self.told(&Event::ReloadRequested { request });
+                self.told(&Event::ReloadRequested { cause: cause_of(request), request });
             }
-            _ => self.told(&Event::ReloadRequested { request }),
+            _ => self.told(&Event::ReloadRequested { cause: cause_of(request), request }),
         }
         if let Some(request) = request.filter(|_| self.random.percent(20)) {
             self.soon(3000, Happening::Told(Event::RequestDropped { request }));

@@ -12,7 +12,7 @@ use crate::books::Books;
 use crate::history::{History, Step};
 use crate::kernel::{Kernel, Todo};
 use crate::process::{Deed, Misdeed, Process};
-use crate::random::Random;
+use crate::random::{Random, cause_of};
 use crate::rules::Rules;
 use crate::tally::Tally;
 use crate::weights::Weights;
@@ -180,7 +180,7 @@ impl World {
         }
         let before = self.tally.rollouts_succeeded;
         let request = Some(self.request());
-        self.tell(&Event::ReloadRequested { request });
+        self.tell(&Event::ReloadRequested { cause: cause_of(request), request });
         self.lives_until("has reloaded", |world| {
             world.is_well() && world.tally.rollouts_succeeded > before
         });
@@ -193,7 +193,7 @@ impl World {
             return;
         }
         self.rules.begin_watching_returns();
-        self.tell(&Event::ReloadRequested { request: None });
+        self.tell(&Event::ReloadRequested { cause: cause_of(None), request: None });
         let generation = self.supervisor.view().rollout().map(|rollout| rollout.generation);
         let parked = 1 + self.random.below(u64::from(self.spec.slots)) as usize;
         let goes_on = |world: &Self| {

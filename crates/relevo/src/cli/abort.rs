@@ -79,6 +79,7 @@ mod tests {
     fn the_end_in_one_line() {
         let rollout = Rollout {
             generation: 4,
+            cause: None,
             outcome: None,
             phase: None,
             slot: Some(1),

@@ -163,6 +163,7 @@ mod tests {
     fn rollout(outcome: Option<Outcome>, reason: Option<&str>) -> Rollout {
         Rollout {
             generation: 4,
+            cause: None,
             outcome,
             phase: None,
             slot: None,

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use relevo_core::{
-    Answer, Event, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale, ScaleOutcome,
-    ScaleReport, Step, WorkerId,
+    Answer, Cause, Event, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale,
+    ScaleOutcome, ScaleReport, Step, WorkerId,
 };
 use relevo_sys::peer::peer_credentials;
 use relevo_sys::poll::{Interest, Poller};
@@ -339,10 +339,10 @@ impl Control {
     pub(crate) fn accept_reload(&mut self, client: u32, id: u64, wait: bool) -> Event {
         if wait {
             let request = Some(self.remember(client, id, Verb::Reload { wait }));
-            return Event::ReloadRequested { request };
+            return Event::ReloadRequested { cause: Cause::Command, request };
         }
         self.send(client, &Reply::ok(id, Nothing {}).to_line());
-        Event::ReloadRequested { request: None }
+        Event::ReloadRequested { cause: Cause::Command, request: None }
     }
 
     /// Answers a request at once.

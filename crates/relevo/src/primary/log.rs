@@ -9,6 +9,8 @@ use relevo_core::{
 };
 use relevo_sys::{Signal, signals};
 
+use super::status;
+
 /// The line that is written for a notice of the dealer's.
 pub(crate) fn dealer_line(
     notice: &DealerNotice,
@@ -121,7 +123,9 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         Notice::FirstStartFailed { worker, failure } => {
             format!("start failed: worker {worker} {}", failed(failure))
         }
-        Notice::RolloutStarted { generation } => format!("reload: generation {generation} begins"),
+        Notice::RolloutStarted { generation, cause } => {
+            format!("reload: generation {generation} begins (by {})", status::cause(*cause))
+        }
         Notice::RolloutWaits { generation, workers } => {
             let all: Vec<String> = workers.iter().map(&who).collect();
             format!(

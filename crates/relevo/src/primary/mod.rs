@@ -39,7 +39,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use relevo_core::{Balance, Event, Generation, Slot, SpawnStage, Supervisor, Time, WorkerId};
+use relevo_core::{
+    Balance, Cause, Event, Generation, Slot, SpawnStage, Supervisor, Time, WorkerId,
+};
 use relevo_sys::lock::LockGuard;
 use relevo_sys::poll::{Interest, Poller, Ready};
 use relevo_sys::process::reap_strangers;
@@ -180,7 +182,7 @@ impl Primary {
     fn on_signals(&mut self) {
         for wish in self.signals.read() {
             match wish {
-                signals::Wish::Reload => self.reload_by_signal(),
+                signals::Wish::Reload => self.reload_because(Cause::Signal),
                 signals::Wish::Event(event) => self.events.push_back(event),
                 signals::Wish::Say(text) => self.output.say(text),
                 signals::Wish::ReapStrangers => {

@@ -1,7 +1,7 @@
 //! Reloads: the configuration is read before anything else happens, and follows the rollout.
 
 use relevo_config::Change;
-use relevo_core::{Event, Notice, Outcome};
+use relevo_core::{Cause, Event, Notice, Outcome};
 use relevo_wire::protocol::Failure;
 
 use super::{DrainWords, Primary};
@@ -11,9 +11,9 @@ const NAMED: usize = 10;
 
 impl Primary {
     /// Nobody waits for an answer, so the log has it.
-    pub(super) fn reload_by_signal(&mut self) {
+    pub(super) fn reload_because(&mut self, cause: Cause) {
         match self.prepare_reload() {
-            Ok(()) => self.events.push_back(Event::ReloadRequested { request: None }),
+            Ok(()) => self.events.push_back(Event::ReloadRequested { cause, request: None }),
             Err(failure) => self.say_refused(&failure),
         }
     }
@@ -57,7 +57,7 @@ impl Primary {
 
     /// What of the configuration the shell carries out itself comes and goes with the rollout, too.
     pub(super) fn follow_rollout(&mut self, notice: &Notice) {
-        if let Notice::RolloutStarted { generation } = notice {
+        if let Notice::RolloutStarted { generation, .. } = notice {
             self.reading.rollout_started(*generation);
         } else if let Notice::RolloutEnded(report) = notice {
             let succeeded = report.outcome == Outcome::Succeeded;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ExitHow, Generation, Kind, Left, NotMovable, Outcome, RolloutPhase, RolloutReport,
-    RolloutView, ScaleReport, ServiceState, Slot, SlotView, SlotWord, Totals, View, Waits,
-    WorkerId, WorkerView, WorkerWord,
+    Balance, Cause, ExitHow, Generation, Kind, Left, NotMovable, Outcome, RolloutPhase,
+    RolloutReport, RolloutView, ScaleReport, ServiceState, Slot, SlotView, SlotWord, Totals, View,
+    Waits, WorkerId, WorkerView, WorkerWord,
 };
 use relevo_sys::{Pid, proc};
 use relevo_wire::status as wire;
@@ -224,6 +224,7 @@ fn rollout(view: &RolloutView) -> wire::Rollout {
     });
     wire::Rollout {
         generation: view.generation.0,
+        cause: Some(cause(view.cause)),
         outcome,
         phase: view.phase.map(phase),
         slot: view.slot.map(|slot| slot.0),
@@ -238,6 +239,17 @@ fn rollout(view: &RolloutView) -> wire::Rollout {
         not_zero: Some(view.moved.not_zero.into()),
         not_movable: Some(not_movable(&view.moved.not_movable)),
         cut: cut(&view.cut),
+    }
+}
+
+/// What a rollout came from, in the word that `status` has for it.
+pub(crate) fn cause(cause: Cause) -> wire::Cause {
+    match cause {
+        Cause::Command => wire::Cause::Command,
+        Cause::Signal => wire::Cause::Signal,
+        Cause::Watch => wire::Cause::Watch,
+        Cause::Terminal => wire::Cause::Terminal,
+        Cause::Schedule => wire::Cause::Schedule,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Memory,
+    Action, Answer, Balance, Cause, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Memory,
     Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor,
     Surge, Time, Wish, WorkerId,
 };
@@ -201,7 +201,8 @@ impl Service {
     }
 
     pub(super) fn reload(&mut self, request: impl Into<Option<u64>>) -> Vec<Action> {
-        self.happens(Event::ReloadRequested { request: request.into().map(RequestId) })
+        let request = request.into().map(RequestId);
+        self.happens(Event::ReloadRequested { cause: Cause::Command, request })
     }
 
     pub(super) fn abort(&mut self, request: u64) -> Vec<Action> {

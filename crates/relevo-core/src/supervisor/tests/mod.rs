@@ -1,5 +1,6 @@
 //! Every transition, one by one. `tests/simulation.rs` throws them together.
 
+mod cause;
 mod configuration;
 mod crash;
 mod drain;

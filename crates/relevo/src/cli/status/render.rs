@@ -211,8 +211,9 @@ fn rollout(rollout: &Rollout, colour: bool) -> String {
     parts.extend(mixed(rollout));
     parts.extend(became(rollout));
     let reason = rollout.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let cause = rollout.cause.map(|cause| format!(" (by {cause})")).unwrap_or_default();
     format!(
-        "rollout to generation {} {}{}\n",
+        "rollout to generation {}{cause} {}{}\n",
         rollout.generation,
         parts.join("; "),
         printable(&reason)

@@ -25,6 +25,7 @@ fn slot(slot: u32, state: SlotState, workers: Vec<Worker>) -> Slot {
 fn rollout_to(generation: u64, outcome: Option<Outcome>) -> Rollout {
     Rollout {
         generation,
+        cause: None,
         outcome,
         phase: None,
         slot: None,
