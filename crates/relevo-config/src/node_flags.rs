@@ -92,9 +92,10 @@ fn does_not_serve(name: &str) -> Option<(&'static str, &'static str)> {
             "runs a script of package.json through a shell",
             "run the program that it starts, as in `relevo run app.js`",
         ),
-        "--watch" | "--watch-path" => {
-            ("starts the program in a process of its own, behind Relevo's back", LEAVE_OUT)
-        }
+        "--watch" | "--watch-path" => (
+            "starts the program in a process of its own, behind Relevo's back",
+            "leave the flag out, and give `--watch` to `relevo run` itself",
+        ),
         "--test"
         | "-c"
         | "--check"

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use relevo_core::Spec;
 
 use crate::{
-    Backlog, BalanceWord, EnvPair, HandoverWord, ServiceName, Span, Standby, StopSignal, SurgeWord,
-    WeightsWord, Workers,
+    Backlog, BalanceWord, EnvPair, HandoverWord, IgnoreGlob, ReloadAt, ServiceName, Span, Standby,
+    StopSignal, SurgeWord, WeightsWord, Workers,
 };
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
@@ -60,6 +60,12 @@ pub struct Options {
     pub env: Vec<EnvPair>,
     /// `--env-file`, in the order given; `--env` counts before them.
     pub env_files: Vec<PathBuf>,
+    /// `--watch`: what is watched for changes; `None` stands for the workers' directory.
+    pub watch: Vec<Option<PathBuf>>,
+    /// `--ignore`: changes of what matches are no reason to reload.
+    pub ignore: Vec<IgnoreGlob>,
+    /// `--reload-at`: when to reload by the clock.
+    pub reload_at: Vec<ReloadAt>,
     /// `--keep-trying`: go on although the first start has failed in every slot.
     pub keep_trying: bool,
 }
@@ -92,6 +98,9 @@ impl Default for Options {
             cwd: None,
             env: Vec::new(),
             env_files: Vec::new(),
+            watch: Vec::new(),
+            ignore: Vec::new(),
+            reload_at: Vec::new(),
             keep_trying: false,
         }
     }

@@ -47,6 +47,8 @@ pub enum Form {
     Number,
     /// A path, which need not be UTF-8.
     Path,
+    /// A path, or nothing: then it is a flag.
+    PathOrFlag,
     /// A name and a value.
     Variable,
 }
@@ -57,6 +59,7 @@ enum Takes {
     Text(fn(&mut Options, &str) -> Result<(), InvalidValue>),
     Number(fn(&mut Options, &str) -> Result<(), InvalidValue>),
     Path(fn(&mut Options, PathBuf)),
+    PathOrFlag(fn(&mut Options, Option<PathBuf>)),
     Variable(fn(&mut Options, EnvPair)),
 }
 
@@ -76,6 +79,7 @@ impl Setting {
             Takes::Text(_) => Form::Text,
             Takes::Number(_) => Form::Number,
             Takes::Path(_) => Form::Path,
+            Takes::PathOrFlag(_) => Form::PathOrFlag,
             Takes::Variable(_) => Form::Variable,
         }
     }
@@ -145,6 +149,7 @@ pub(crate) enum Given {
 impl Setting {
     /// Reads what the command line gives. A flag has no value.
     pub(crate) fn read(&self, value: Option<OsString>) -> Result<Given, InvalidValue> {
+        let is_given = value.as_ref().is_some_and(|value| !value.is_empty());
         let value = value.unwrap_or_default();
         let text = || {
             let not_text = || {
@@ -159,7 +164,8 @@ impl Setting {
                 set(&mut Options::default(), text()?)?;
                 Given::Text(text()?.to_owned())
             }
-            Takes::Path(_) => Given::Path(value.into()),
+            Takes::PathOrFlag(_) if !is_given => Given::Flag,
+            Takes::Path(_) | Takes::PathOrFlag(_) => Given::Path(value.into()),
             Takes::Variable(_) => Given::Variable(text()?.parse()?),
         })
     }
@@ -172,12 +178,15 @@ impl Setting {
                 set(options, text).expect("a value is tried before it is kept");
             }
             (Takes::Path(set), Given::Path(path)) => set(options, path.clone()),
+            (Takes::PathOrFlag(set), Given::Path(path)) => set(options, Some(path.clone())),
+            (Takes::PathOrFlag(set), Given::Flag) => set(options, None),
             (Takes::Variable(set), Given::Variable(pair)) => set(options, pair.clone()),
             (
                 Takes::Flag(_)
                 | Takes::Text(_)
                 | Takes::Number(_)
                 | Takes::Path(_)
+                | Takes::PathOrFlag(_)
                 | Takes::Variable(_),
                 Given::Flag | Given::Text(_) | Given::Path(_) | Given::Variable(_),
             ) => unreachable!("what a setting is given has the form that it takes"),
@@ -210,7 +219,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 25] = [
+const TABLE: [Setting; 28] = [
     Setting::new(
         "name",
         "NAME",
@@ -317,6 +326,39 @@ const TABLE: [Setting; 25] = [
     )
     .repeatable(),
     Setting::new(
+        "watch",
+        "PATH",
+        "Reload when a file changes: anywhere in the workers' directory, or in the file or directory named by `--watch=PATH`; may be given several times. What .gitignore names is left out, and so are node_modules and .git",
+        Takes::PathOrFlag(|options, path| options.watch.push(path)),
+        |options| {
+            let written = |it: &Option<PathBuf>| it.as_deref().map_or_else(|| "true".to_owned(), path);
+            options.watch.iter().map(written).collect()
+        },
+    )
+    .repeatable(),
+    Setting::new(
+        "ignore",
+        "GLOB",
+        "Changes that are no reason to reload under --watch, as a line of a .gitignore; may be given several times",
+        Takes::Text(|options, text| {
+            options.ignore.push(text.parse()?);
+            Ok(())
+        }),
+        |options| options.ignore.iter().map(ToString::to_string).collect(),
+    )
+    .repeatable(),
+    Setting::new(
+        "reload-at",
+        "CRON",
+        "Reload at these times, a cron expression in local time such as '30 4 * * *'; may be given several times",
+        Takes::Text(|options, text| {
+            options.reload_at.push(text.parse()?);
+            Ok(())
+        }),
+        |options| options.reload_at.iter().map(ToString::to_string).collect(),
+    )
+    .repeatable(),
+    Setting::new(
         "keep-trying",
         "",
         "Go on although no worker of the first start became ready",
@@ -339,7 +381,7 @@ mod tests {
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{name}");
             assert_eq!(Setting::named(name).map(|setting| setting.name), Some(name));
         }
-        assert!(Setting::named("surge").is_none());
+        assert!(Setting::named("throttle").is_none());
     }
 
     /// What is shown of a value is what would be written for it.

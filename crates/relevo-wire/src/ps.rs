@@ -91,6 +91,7 @@ mod tests {
             slots: vec![slot(0, SlotState::Ready), slot(1, SlotState::BackingOff)],
             listeners: Vec::new(),
             rollout: None,
+            next_reload_at: None,
             totals: None,
         };
         let entry = PsEntry::of_status(&status, "/run/user/1000/relevo/shop".into());

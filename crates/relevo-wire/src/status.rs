@@ -184,6 +184,8 @@ pub struct Status {
     pub listeners: Vec<Listener>,
     /// The rollout in progress, else the last one; `null` before the first.
     pub rollout: Option<Rollout>,
+    /// When `--reload-at` is due next, in local time with its offset (RFC 3339); `null` without it.
+    pub next_reload_at: Option<String>,
     /// What replacing and removing workers did to connections since the service began.
     pub totals: Option<Totals>,
 }
@@ -439,6 +441,7 @@ mod tests {
                 not_movable: Some(BTreeMap::from([("tls".into(), 3)])),
                 cut,
             }),
+            next_reload_at: Some("2026-11-28T04:30:00+01:00".into()),
             totals: Some(Totals { handed_over: Some(9), closed_idle: Some(2), cut }),
         }
     }
@@ -460,7 +463,7 @@ mod tests {
             r#""runs":[{"generation":1,"slots":[0,1]}],"#,
             r#""duration_ms":740,"handed_over":8,"closed_idle":0,"#,
             r#""not_zero":1,"not_movable":{"tls":3},"cut":{"request":0,"upload":0,"event_stream":1,"#,
-            r#""websocket":2,"idle_tls":0,"unknown":0}},"totals":{"handed_over":9,"closed_idle":2,"#,
+            r#""websocket":2,"idle_tls":0,"unknown":0}},"next_reload_at":"2026-11-28T04:30:00+01:00","totals":{"handed_over":9,"closed_idle":2,"#,
             r#""cut":{"request":0,"upload":0,"event_stream":1,"#,
             r#""websocket":2,"idle_tls":0,"unknown":0}}}"#,
         );

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
 
 /// A panic is a bug: it is said so, with what is needed to find it, and has an exit code of its own.
 fn report_bug(panic: &std::panic::PanicHookInfo<'_>) {
+    primary::terminal::restore();
     eprintln!("relevo: bug in Relevo {}, please report it: {panic}", env!("CARGO_PKG_VERSION"));
     std::process::exit(relevo_wire::ExitCode::Bug.code().into());
 }

@@ -167,6 +167,7 @@ impl Reader<'_> {
         let given = match setting.form() {
             Form::Flag => self.flag(setting.name, value),
             Form::Number => self.text_or_number(setting.name, value).into_iter().collect(),
+            Form::PathOrFlag => self.path_or_flag(setting.name, value),
             Form::Text | Form::Path | Form::Variable if setting.is_repeatable() => {
                 let all = self.texts_with_places(setting.name, value);
                 all.into_iter().map(|(text, span)| (Some(text), span)).collect()

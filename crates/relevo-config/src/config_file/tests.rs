@@ -82,6 +82,8 @@ fn every_option_has_a_key() {
         let text = match setting.form() {
             Form::Flag => format!("{} = true", setting.name),
             Form::Variable => format!("[{}]\nA = \"b\"", setting.name),
+            Form::PathOrFlag => format!("{0} = true", setting.name),
+            Form::Text if setting.name == "reload-at" => "reload-at = '30 4 * * *'".to_owned(),
             Form::Text | Form::Number | Form::Path => {
                 let value = setting.values(&Options::default()).pop();
                 format!("{} = \"{}\"", setting.name, value.as_deref().unwrap_or("x"))

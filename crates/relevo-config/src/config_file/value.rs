@@ -55,6 +55,15 @@ impl Reader<'_> {
         }
     }
 
+    /// `true`, `false`, or what [`Self::texts_with_places`] takes.
+    pub(super) fn path_or_flag(&mut self, key: &str, value: &Value<'_>) -> Given {
+        if value.get_ref().is_bool() {
+            return self.flag(key, value);
+        }
+        let texts = self.texts_with_places(key, value);
+        texts.into_iter().map(|(text, span)| (Some(text), span)).collect()
+    }
+
     /// A list of texts, or a single one.
     pub(super) fn texts_with_places(
         &mut self,

@@ -59,6 +59,17 @@ fn argument(setting: &'static Setting) -> Arg {
         return argument.action(ArgAction::SetTrue);
     }
     let several = if setting.is_repeatable() { ArgAction::Append } else { ArgAction::Set };
+    if setting.form() == Form::PathOrFlag {
+        // An equals sign, because the next word is the script.
+        let read = |value: OsString| Ok::<_, InvalidValue>(value);
+        return argument
+            .action(ArgAction::Append)
+            .value_name(setting.placeholder)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("")
+            .value_parser(OsStringValueParser::new().try_map(read));
+    }
     // A flag for node begins with a dash, and a number that does gets the error of the number.
     let hyphen = setting.form() == Form::Number || setting.name == "node-arg";
     let read =

@@ -125,6 +125,7 @@ pub(crate) fn options_with_value() -> Vec<String> {
     let Some(run) = command.find_subcommand("run") else { return Vec::new() };
     run.get_arguments()
         .filter(|arg| arg.get_action().takes_values() && !arg.is_positional())
+        .filter(|arg| !arg.is_require_equals_set())
         .flat_map(|arg| {
             let long = arg.get_long().map(|long| format!("--{long}"));
             let short = arg.get_short().map(|short| format!("-{short}"));

@@ -123,8 +123,8 @@ mod tests {
             "--workers: `0` workers would serve nobody: give a whole number from 1 to 1024, or `auto`",
         );
         check(
-            "relevo run --surge 2 app.js",
-            "there is no option `--surge`: `relevo run --help` lists them; options of the app come after `--`, as in `relevo run app.js -- --surge`",
+            "relevo run --throttle 2 app.js",
+            "there is no option `--throttle`: `relevo run --help` lists them; options of the app come after `--`, as in `relevo run app.js -- --throttle`",
         );
         check(
             "relevo run --drain-timout app.js",

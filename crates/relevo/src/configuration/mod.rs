@@ -21,7 +21,7 @@ use std::rc::Rc;
 
 use relevo_config::{Choices, Options, ServiceName, config_file};
 
-use crate::cli::Failure;
+use crate::cli::{Failure, error_text};
 pub(crate) use directory::logical_current_directory;
 pub(crate) use entry::Entry;
 pub(crate) use faults::{Fault, Faults};
@@ -52,6 +52,8 @@ pub(crate) struct Configuration {
     /// Where workers are started.
     pub(crate) directory: PathBuf,
     pub(crate) entry: Rc<Entry>,
+    /// Files and directories whose changes bring a reload.
+    pub(crate) watched: Vec<PathBuf>,
     /// The variables that all workers share, by name.
     pub(crate) variables: Vec<(OsString, OsString)>,
     env_files: Vec<EnvFile>,
@@ -85,6 +87,8 @@ impl Source {
         let mut faults = Faults::new(found.as_ref());
         let directory = faults.keep(merged.directory(&self.here));
         let env_files = merged.env_files(running, &mut faults);
+        let watched =
+            directory.as_ref().map(|directory| merged.watched(&self.here, directory, &mut faults));
         let Merged { options, words, .. } = merged;
         // Without a directory there is nowhere to look for the program.
         let Some(directory) = directory else { return Err(faults.into()) };
@@ -98,7 +102,8 @@ impl Source {
             return Err(Faults::alone(Failure::usage(why)).into());
         };
         let variables = variables::shared(&env_files, &options.env);
-        Ok(Configuration { options, words, name, directory, entry, variables, env_files })
+        let watched = watched.unwrap_or_default();
+        Ok(Configuration { options, words, name, directory, entry, watched, variables, env_files })
     }
 
     /// The file's choices with those of the command line on top.
@@ -155,6 +160,23 @@ impl Merged {
     fn directory(&self, here: &Path) -> Result<PathBuf, Fault> {
         directory::working_directory(&self.base, here, &self.options)
             .map_err(|fault| fault.at(self.of_file.cwd == self.options.cwd))
+    }
+
+    /// What `--watch` names, links on the way kept; a path that is not there is a fault.
+    fn watched(&self, here: &Path, directory: &Path, faults: &mut Faults) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for (index, path) in self.options.watch.iter().enumerate() {
+            let path = path.as_ref().map_or_else(|| directory.to_owned(), |path| here.join(path));
+            let is_there = std::fs::metadata(&path).map(|_| path.components().collect());
+            let fault = |error| {
+                let (path, why) = (path.display(), error_text(&error));
+                let sentence = format!("{path}: {why}: name a file or directory that is there");
+                let is_of_file = index < self.of_file.watch.len();
+                Fault::new("watch", sentence).with_index(index).at(is_of_file)
+            };
+            paths.extend(faults.keep(is_there.map_err(fault)));
+        }
+        paths
     }
 
     /// Those that can be read, with the faults of the others. The file's come first.

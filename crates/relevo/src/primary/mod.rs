@@ -12,6 +12,7 @@
 //! | `reading.rs`, `reload.rs` | configurations, and which of them counts |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
 //! | `signals.rs`, `notify.rs` | signals in, the service manager's socket out |
+//! | `reasons.rs`, `watch/`, `terminal.rs`, `schedule.rs` | reloads for files that change, a key, the clock |
 //! | `log.rs` | the words for what the core tells |
 
 mod agent_file;
@@ -28,11 +29,15 @@ mod output;
 mod perform;
 mod processes;
 mod reading;
+mod reasons;
 mod reload;
+mod schedule;
 mod signals;
 mod start;
 mod status;
+pub(crate) mod terminal;
 mod token;
+mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -56,9 +61,12 @@ use notify::Notifier;
 use output::{Output, Stream};
 use processes::{Launched, Processes};
 pub(crate) use reading::{Machine, Reading};
+use schedule::Schedule;
 use signals::SignalSource;
 pub(crate) use start::{Service, StartError};
+use terminal::Terminal;
 use token::Token;
+use watch::Watch;
 
 /// How many generations' release directories are remembered.
 const RELEASES_KEPT: usize = 16;
@@ -78,6 +86,9 @@ pub(crate) struct Primary {
     control: Control,
     notifier: Notifier,
     signals: SignalSource,
+    watch: Watch,
+    terminal: Terminal,
+    schedule: Schedule,
     events: VecDeque<Event>,
     releases: BTreeMap<Generation, PathBuf>,
     exit: Option<u8>,
@@ -90,6 +101,8 @@ impl Primary {
     pub(crate) fn run(mut self) -> u8 {
         let mut ready = Vec::new();
         self.events.push_back(Event::Tick);
+        self.follow_reasons();
+        self.enter_terminal();
         loop {
             self.settle();
             if let Some(code) = self.exit {
@@ -123,13 +136,15 @@ impl Primary {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.supervisor.deadline().map(|deadline| deadline.at)
+        let core = self.supervisor.deadline().map(|deadline| deadline.at);
+        core.into_iter().chain(self.reasons_deadline()).min()
     }
 
     fn on_deadlines(&mut self) {
-        if self.next_deadline().is_some_and(|at| at <= self.clock.now()) {
+        if self.supervisor.deadline().is_some_and(|deadline| deadline.at <= self.clock.now()) {
             self.events.push_back(Event::Tick);
         }
+        self.on_reasons_due();
     }
 
     fn on_ready(&mut self, ready: Ready) {
@@ -153,6 +168,8 @@ impl Primary {
                 let reports = self.hub.take_reports();
                 self.take_in(reports);
             }
+            Token::Watch => self.on_watch(),
+            Token::Terminal => self.on_terminal(ready),
             Token::Process(worker) => self.on_process_end(worker),
             Token::Launch(worker) => self.on_launch(worker),
             Token::Output(worker, stream) => {
@@ -184,6 +201,8 @@ impl Primary {
             match wish {
                 signals::Wish::Reload => self.reload_because(Cause::Signal),
                 signals::Wish::Event(event) => self.events.push_back(event),
+                signals::Wish::StopAtTerminal => self.stop_at_terminal(),
+                signals::Wish::EnterTerminal => self.enter_terminal(),
                 signals::Wish::Say(text) => self.output.say(text),
                 signals::Wish::ReapStrangers => {
                     reap_strangers(|pid| self.processes.is_worker(pid));
@@ -219,6 +238,7 @@ impl Primary {
             balance: self.balance,
             releases: &self.releases,
             sight: &sight,
+            next_reload: self.schedule.next(),
         };
         status::status(&self.supervisor.view(), &around)
     }
@@ -322,6 +342,7 @@ impl Primary {
 
     /// Leaves nothing behind.
     fn end(&mut self) {
+        self.terminal.leave(&self.poller);
         self.hub.end();
         self.control.flush();
         self.control.close();

@@ -67,6 +67,7 @@ impl Primary {
         } else {
             return;
         }
+        self.follow_reasons();
         self.hub.set_drain_words(DrainWords::of(&self.reading.counting().options));
     }
 }

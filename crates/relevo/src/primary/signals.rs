@@ -6,6 +6,8 @@ use relevo_core::{Event, Scale};
 use relevo_sys::signals::{self, Signals};
 use relevo_sys::{Errno, Signal};
 
+use super::terminal::Terminal;
+
 /// Every signal that means something to the primary.
 const ALL: [Signal; 9] = [
     Signal::USR2,
@@ -30,6 +32,10 @@ pub(crate) enum Wish {
     Reload,
     Event(Event),
     Say(&'static str),
+    /// Ctrl-Z on the terminal.
+    StopAtTerminal,
+    /// We go on after a stop, perhaps with the terminal.
+    EnterTerminal,
     /// A child has ended; if it is no worker, it is an orphan that became ours.
     ReapStrangers,
 }
@@ -38,8 +44,11 @@ impl SignalSource {
     /// To be called before any thread is started. A SIGHUP that was ignored stays ignored (`nohup`).
     pub(crate) fn take() -> Result<Self, Errno> {
         let ignores_hangup = signals::is_ignored(Signal::HUP);
-        let wanted: Vec<Signal> =
+        let mut wanted: Vec<Signal> =
             ALL.into_iter().filter(|signal| *signal != Signal::HUP || !ignores_hangup).collect();
+        if Terminal::is_there() && !signals::is_ignored(Signal::TSTP) {
+            wanted.extend([Signal::TSTP, Signal::CONT]);
+        }
         let has_terminal = OpenOptions::new().read(true).open("/dev/tty").is_ok();
         Ok(Self { signals: Signals::take(&wanted)?, has_terminal })
     }
@@ -71,6 +80,10 @@ impl SignalSource {
             Wish::Event(Event::StopNowRequested)
         } else if signal == Signal::CHILD {
             Wish::ReapStrangers
+        } else if signal == Signal::TSTP {
+            Wish::StopAtTerminal
+        } else if signal == Signal::CONT {
+            Wish::EnterTerminal
         } else if signal == Signal::USR1 {
             Wish::Say("SIGUSR1: there are no log files to reopen; nothing done")
         } else if signal == Signal::TTIN {

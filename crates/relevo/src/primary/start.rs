@@ -23,8 +23,11 @@ use super::hub::{DrainWords, HubHandle, HubSettings, Inherited};
 use super::notify::Notifier;
 use super::output::Output;
 use super::processes::Processes;
+use super::schedule::Schedule;
 use super::signals::SignalSource;
+use super::terminal::Terminal;
 use super::token::Token;
+use super::watch::Watch;
 use super::{Primary, Reading};
 use crate::cli::{Failure, error_text};
 use crate::runtime_dir::{self, RuntimeDirError};
@@ -125,6 +128,9 @@ impl Primary {
             control,
             notifier: Notifier::new(notify_socket.as_deref()),
             signals,
+            watch: Watch::default(),
+            terminal: Terminal::default(),
+            schedule: Schedule::default(),
             events: VecDeque::new(),
             releases: BTreeMap::new(),
             exit: None,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Zoned;
 use relevo_core::{
     Balance, Cause, ExitHow, Generation, Kind, Left, NotMovable, Outcome, RolloutPhase,
     RolloutReport, RolloutView, ScaleReport, ServiceState, Slot, SlotView, SlotWord, Totals, View,
@@ -21,6 +22,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) balance: Balance,
     pub(crate) releases: &'a BTreeMap<Generation, PathBuf>,
     pub(crate) sight: &'a Sight,
+    /// When `--reload-at` is due next.
+    pub(crate) next_reload: Option<&'a Zoned>,
 }
 
 impl Surroundings<'_> {
@@ -46,6 +49,7 @@ pub(crate) fn status(view: &View<'_>, around: &Surroundings<'_>) -> relevo_wire:
         slots: view.slots().into_iter().map(|view| slot(view, around)).collect(),
         listeners: listeners(view, around),
         rollout: view.rollout().map(|view| rollout(&view)),
+        next_reload_at: around.next_reload.map(|at| at.strftime("%FT%T%:z").to_string()),
         totals: Some(totals(view.totals())),
     }
 }

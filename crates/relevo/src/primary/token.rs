@@ -12,6 +12,10 @@ pub(crate) enum Token {
     /// Somebody asks who holds the service's name.
     Lock,
     Client(u32),
+    /// Files that are watched may have changed.
+    Watch,
+    /// A key was pressed.
+    Terminal,
     /// The hub has something to tell.
     Hub,
     /// The worker's process: its pidfd.
@@ -36,6 +40,8 @@ impl Token {
             Self::Output(worker, Stream::Out) => (6, worker.0),
             Self::Output(worker, Stream::Err) => (7, worker.0),
             Self::Lock => (8, 0),
+            Self::Watch => (9, 0),
+            Self::Terminal => (10, 0),
         };
         (kind << KIND_SHIFT) | (payload & PAYLOAD)
     }
@@ -54,6 +60,8 @@ impl Token {
             6 => Self::Output(worker, Stream::Out),
             7 => Self::Output(worker, Stream::Err),
             8 => Self::Lock,
+            9 => Self::Watch,
+            10 => Self::Terminal,
             _ => return None,
         })
     }
@@ -72,6 +80,8 @@ mod tests {
             Token::Lock,
             Token::Client(u32::MAX),
             Token::Hub,
+            Token::Watch,
+            Token::Terminal,
             Token::Process(worker),
             Token::Launch(worker),
             Token::Output(worker, Stream::Out),

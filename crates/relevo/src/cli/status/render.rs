@@ -28,6 +28,9 @@ pub(super) fn status(status: &Status, colour: bool) -> String {
         page.push('\n');
         page.push_str(&rollout(last, colour));
     }
+    if let Some(at) = &status.next_reload_at {
+        page.push_str(&format!("next reload by schedule at {}\n", printable(at)));
+    }
     page
 }
 

@@ -56,6 +56,7 @@ fn unknown() -> Status {
         slots: Vec::new(),
         listeners: Vec::new(),
         rollout: None,
+        next_reload_at: None,
         totals: None,
     }
 }
