@@ -91,6 +91,9 @@ fn values_of_options() {
     check("run --cwd kitchen.js app.js", 2, &["--cwd:", "is not a directory"]);
     check("run --node-arg --watch kitchen.js", 2, &["--watch"]);
     check("run kitchen.js --name", 2, &["`--name <NAME>` wants its value"]);
+    check("run --watch=nowhere kitchen.js", 2, &["--watch: ", "nowhere", "that is there"]);
+    check("run --ignore {a kitchen.js", 2, &["--ignore: `{a` is no pattern of files"]);
+    check("run --reload-at @daily kitchen.js", 2, &["--reload-at: `@daily` has 1 of the 5"]);
     check("run --hold soon kitchen.js", 2, &["--hold: `soon` is not a time"]);
     check("run --hold 8d kitchen.js", 2, &["--hold: `8d`", "7d"]);
     check("reload x --timeout soon", 2, &["--timeout: `soon` is not a time"]);
@@ -124,8 +127,6 @@ fn what_is_not_built_is_not_known() {
         "--max-requests 9",
         "--hang-timeout 1s",
         "--final-exit-codes 0",
-        "--watch",
-        "--ignore x",
         "--user nobody",
         "--group nogroup",
         "--admin off",

@@ -51,6 +51,7 @@ fn with_nothing_to_do_the_primary_does_not_wake() {
         served("-w 2 --balance least-connections", 0),
         served("-w 2 --balance least-connections", 20),
         served("-w 2 --balance round-robin", 20),
+        served("-w 2 --watch=src", 0),
     ];
     // What was counted last is said within a moment, and looked at once more.
     std::thread::sleep(Duration::from_secs(2));

@@ -50,6 +50,7 @@ fn status_json_has_every_field() {
             "slots",
             "listeners",
             "rollout",
+            "next_reload_at",
             "totals",
         ],
     );
@@ -102,6 +103,7 @@ fn status_json_has_every_field() {
         rollout,
         &[
             "generation",
+            "cause",
             "outcome",
             "phase",
             "slot",

@@ -23,8 +23,6 @@ const ABSENT: &[&str] = &[
     "--max-requests",
     "--hang-timeout",
     "--final-exit-codes",
-    "--watch",
-    "--ignore",
     "--user",
     "--group",
     "--admin",
@@ -103,6 +101,9 @@ fn the_main_page_names_every_command_and_runs_all_options() {
         "--cwd",
         "--env <",
         "--env-file",
+        "--watch[=<PATH>]",
+        "--ignore",
+        "--reload-at",
         "--keep-trying",
         "--config",
     ] {

@@ -35,7 +35,7 @@ fn the_last_one_has_every_option_of_run() {
     let help = Relevo::new(&["run", "--help"]).run().stdout;
     let first_words = help.lines().map(|line| line.trim_start().trim_start_matches("-w, "));
     let mut options: Vec<String> = first_words
-        .filter_map(|line| line.strip_prefix("--")?.split([' ', '<']).next())
+        .filter_map(|line| line.strip_prefix("--")?.split([' ', '<', '[']).next())
         .filter(|name| !matches!(*name, "config" | "help"))
         .map(str::to_owned)
         .collect();

@@ -78,6 +78,12 @@ impl Setup {
         self
     }
 
+    /// One word of the options, spaces and all.
+    pub(crate) fn option(mut self, word: &str) -> Self {
+        self.options.push(word.to_owned());
+        self
+    }
+
     /// A flag of node's, as in `run node --inspect app.js`.
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
