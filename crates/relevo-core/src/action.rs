@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Cause, Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId, RequestId,
-    RolloutReport, ScaleReport, Slot, Wish, WorkerId,
+    Cause, Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId,
+    RequestId, RolloutReport, ScaleReport, Slot, Wish, WorkerId,
 };
 
 /// An order to the shell. Whatever can fail is answered by an event.

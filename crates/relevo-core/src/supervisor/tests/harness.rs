@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Cause, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Memory,
-    Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor,
-    Surge, Time, Wish, WorkerId,
+    Action, Answer, Balance, Cause, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member,
+    Memory, Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step,
+    Supervisor, Surge, Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
