@@ -49,6 +49,7 @@ function onWord(message) {
     case 'park': park(); break;
     case 'unpark': unpark(); break;
     case 'slot': moveTo(message.slot); break;
+    case 'limit_requests': limitRequests(message.n); break;
     case 'count': count(message.every_ms); break;
     case 'credit': onCredit(message.key, message.n); break;
     case 'taken': onTaken(message.ids); break;

@@ -21,6 +21,7 @@ function watchServers() {
     quietly(() => {
       servers.add(this);
       watchTls(this);
+      if (requestsLeft !== undefined) countSessionsOf(this);
       if (watchingConnections) watchConnectionsOf(this);
       if (draining) detach(this);
       else if (parked) parkServer(this);

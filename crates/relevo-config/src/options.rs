@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use relevo_core::Spec;
+use relevo_core::{Limits, Spec};
 
 use crate::{
-    Backlog, BalanceWord, EnvPair, HandoverWord, IgnoreGlob, ReloadAt, ServiceName, Span, Standby,
-    StopSignal, SurgeWord, WeightsWord, Workers,
+    Backlog, BalanceWord, EnvPair, HandoverWord, IgnoreGlob, ReloadAt, RequestLimit, ServiceName,
+    Size, Span, Standby, StopSignal, SurgeWord, WeightsWord, Workers,
 };
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
@@ -50,6 +50,12 @@ pub struct Options {
     pub stop_signal: StopSignal,
     /// `--stop-timeout`: from the stop signal until a worker is killed.
     pub stop_timeout: Span,
+    /// `--max-memory`: how much resident memory a worker may have.
+    pub max_memory: Option<Size>,
+    /// `--max-age`: how long a worker may serve.
+    pub max_age: Option<Span>,
+    /// `--max-requests`: how many requests a worker may be asked.
+    pub max_requests: Option<RequestLimit>,
     /// False under `--no-agent`.
     pub agent: bool,
     /// `--node-arg`, in the order given, before those of the program itself.
@@ -93,6 +99,9 @@ impl Default for Options {
             lame_duck: Span::seconds(0),
             stop_signal: StopSignal::TERM,
             stop_timeout: Span::seconds(10),
+            max_memory: None,
+            max_age: None,
+            max_requests: None,
             agent: true,
             node_args: Vec::new(),
             cwd: None,
@@ -126,6 +135,11 @@ impl Options {
             stop_timeout: self.stop_timeout.duration(),
             keep_trying: self.keep_trying,
             hold: self.hold.duration(),
+            limits: Limits {
+                memory: self.max_memory.map(Size::bytes),
+                age: self.max_age.map(Span::duration),
+                requests: self.max_requests.map(RequestLimit::get),
+            },
             synack_retries: Spec::SYNACK_RETRIES,
         }
     }
@@ -157,6 +171,7 @@ mod tests {
             stop_timeout: Duration::from_secs(10),
             keep_trying: false,
             hold: Duration::from_secs(10),
+            limits: Limits::default(),
             synack_retries: 5,
         };
         assert_eq!(Options::default().spec(4), expected);

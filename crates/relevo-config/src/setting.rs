@@ -219,7 +219,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 28] = [
+const TABLE: [Setting; 31] = [
     Setting::new(
         "name",
         "NAME",
@@ -283,6 +283,36 @@ const TABLE: [Setting; 28] = [
         "How long a stop goes on serving first, each response with `Connection: close`, so that clients and balancers go elsewhere"),
     value!(Number stop_signal, "stop-signal", "SIGNAL", "The signal that ends a worker whose work is done"),
     value!(Number stop_timeout, "stop-timeout", "TIME", "How long after that signal a worker is killed"),
+    Setting::new(
+        "max-memory",
+        "SIZE",
+        "How much memory a worker may have, as in 512M or 1.5G: one that has more is replaced, losing nothing",
+        Takes::Text(|options, text| {
+            options.max_memory = Some(text.parse()?);
+            Ok(())
+        }),
+        |options| options.max_memory.iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "max-age",
+        "TIME",
+        "How long a worker may serve before it is replaced; each gets 90 to 100 % of it, so that they do not go together",
+        Takes::Number(|options, text| {
+            options.max_age = Some(Span::parse_positive(text)?);
+            Ok(())
+        }),
+        |options| options.max_age.iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "max-requests",
+        "N",
+        "How many requests a worker may be asked before it is replaced; each gets 90 to 100 % of it",
+        Takes::Number(|options, text| {
+            options.max_requests = Some(text.parse()?);
+            Ok(())
+        }),
+        |options| options.max_requests.iter().map(ToString::to_string).collect(),
+    ),
     Setting::new(
         "no-agent",
         "",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Cause, Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId,
-    RequestId, RolloutReport, ScaleReport, Slot, Wish, WorkerId,
+    RenewalReason, RenewalStart, RequestId, RolloutReport, ScaleReport, Slot, Wish, WorkerId,
 };
 
 /// An order to the shell. Whatever can fail is answered by an event.
@@ -75,6 +75,21 @@ pub enum Action {
     InspectSockets {
         /// Whose sockets.
         worker: WorkerId,
+    },
+
+    /// Look at how much memory the worker's process has; answered by `MemoryMeasured`, or not at all if
+    /// it has just ended.
+    MeasureMemory {
+        /// Whose.
+        worker: WorkerId,
+    },
+    /// Tell the worker's agent to say when it has been asked so many requests; answered by
+    /// `RequestsReached`.
+    LimitRequests {
+        /// Whose.
+        worker: WorkerId,
+        /// How many.
+        requests: u64,
     },
 
     /// The primary accepts (or stops accepting) from this socket, to deal what it accepts.
@@ -338,6 +353,40 @@ pub enum Notice {
         worker: WorkerId,
         /// Where.
         slot: Slot,
+    },
+    /// A worker has reached a limit, and is replaced now, or is to be.
+    WorkerDue {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// Which limit.
+        reason: RenewalReason,
+        /// When its replacement starts.
+        start: RenewalStart,
+    },
+    /// A worker that had reached a limit drains, since its replacement is ready.
+    WorkerRenewed {
+        /// Who replaces it.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// Whom.
+        old: WorkerId,
+    },
+    /// A replacement has failed; whom it was to replace serves on.
+    RenewalFailed {
+        /// Who serves on.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// In how long the next replacement may start.
+        next_try: Duration,
+    },
+    /// A worker's requests are limited, and it has no agent that counts them. Told once.
+    RequestsNotCounted {
+        /// Who.
+        worker: WorkerId,
     },
     /// A worker listens by itself, past the primary.
     Unprotected {

@@ -100,6 +100,19 @@ pub enum Event {
         worker: WorkerId,
     },
 
+    /// `MeasureMemory` is done.
+    MemoryMeasured {
+        /// Whose process was looked at.
+        worker: WorkerId,
+        /// Its resident memory, in bytes.
+        rss_bytes: u64,
+    },
+    /// The agent has counted as many requests as `LimitRequests` said.
+    RequestsReached {
+        /// Whose agent says so.
+        worker: WorkerId,
+    },
+
     /// `OpenMember` succeeded: the socket is bound and listens.
     MemberOpened {
         /// Which socket.

@@ -13,9 +13,11 @@ mod changes;
 mod dealer;
 mod event;
 mod ids;
+mod limits;
 mod listener;
 mod moved;
 mod random;
+mod renewal;
 mod rollout;
 mod scaling;
 mod slot;
@@ -33,14 +35,16 @@ pub use dealer::{
 };
 pub use event::{Event, Exit, ExitHow, Left, Memory, SpawnStage};
 pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
+pub use limits::Limits;
 pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};
+pub use renewal::{RenewalReason, RenewalStart};
 pub use rollout::{Outcome, RolloutReport};
 pub use scaling::{Scale, ScaleOutcome, ScaleReport};
 pub use spec::{Balance, Spec, Surge};
 pub use supervisor::{
-    Deadline, ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord,
-    Supervisor, Totals, View, Waits, WorkerView, WorkerWord,
+    Deadline, ListenerView, RenewalView, RolloutPhase, RolloutView, ServiceState, SlotView,
+    SlotWord, Supervisor, Totals, View, Waits, WorkerView, WorkerWord,
 };
 pub use time::Time;
 pub use worker::Failure;

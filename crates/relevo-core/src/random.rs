@@ -24,4 +24,15 @@ impl Random {
         let permille = 750 + (self.next() % 501) as u32;
         duration * permille / 1000
     }
+
+    /// Between 90 % of `duration` and all of it.
+    pub(crate) fn most_of(&mut self, duration: Duration) -> Duration {
+        let permille = 900 + (self.next() % 101) as u32;
+        duration / 1000 * permille
+    }
+
+    /// Between 90 % of `count` and all of it.
+    pub(crate) fn most_of_count(&mut self, count: u64) -> u64 {
+        count - (u128::from(count) * u128::from(self.next() % 101) / 1000) as u64
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::backoff::Backoff;
+use crate::renewal::Pace;
 use crate::{Exit, Generation, ListenerId, Time, WorkerId};
 
 /// A slot and what is known of it.
@@ -17,6 +18,8 @@ pub(crate) struct SlotState {
     /// What the last ready worker here listened on: what its successor must listen on.
     pub(crate) serves: BTreeSet<ListenerId>,
     pub(crate) backoff: Backoff,
+    /// What became of replacing workers here that had reached a limit.
+    pub(crate) pace: Pace,
     /// When the next worker is started, if nobody is here.
     pub(crate) retry_at: Option<Time>,
     /// Whether a worker failed here before any had been ready.
@@ -39,6 +42,7 @@ impl SlotState {
             generation,
             serves: BTreeSet::new(),
             backoff: Backoff::default(),
+            pace: Pace::default(),
             retry_at: None,
             failed_once: false,
             restarts: 0,

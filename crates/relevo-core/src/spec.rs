@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Limits;
+
 /// The wishes that the [`Supervisor`](crate::Supervisor) fulfils.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -36,6 +38,8 @@ pub struct Spec {
     pub keep_trying: bool,
     /// How long connections may wait while no worker is there to have them; then the listeners close.
     pub hold: Duration,
+    /// How much one worker may use up before it is replaced.
+    pub limits: Limits,
     /// How often the kernel repeats a SYN-ACK (`net.ipv4.tcp_synack_retries`).
     pub synack_retries: u32,
 }

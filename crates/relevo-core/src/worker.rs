@@ -27,7 +27,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{Exit, Generation, Left, ListenerId, Moved, QueryId, Slot, SpawnStage, Time, Wish};
+use crate::{
+    Exit, Generation, Left, Limits, ListenerId, Moved, QueryId, RenewalReason, Slot, SpawnStage,
+    Time, Wish,
+};
 
 /// A worker and what is known of it.
 #[derive(Clone, Debug)]
@@ -67,6 +70,12 @@ pub(crate) struct Worker {
     pub(crate) postponed: Vec<(QueryId, Wish)>,
     /// Since when it does not listen on all that it owes although it had, in a rollout that this undoes.
     pub(crate) hung_up: Option<Time>,
+    /// What it may use up before it is replaced.
+    pub(crate) limits: Limits,
+    /// Since when it has had more memory than it may.
+    pub(crate) over_memory: Option<Time>,
+    /// Why it is to be replaced although it serves, if it is.
+    pub(crate) due: Option<RenewalReason>,
     /// What it was found to listen on by itself.
     pub(crate) unprotected: Option<Vec<String>>,
 }
@@ -141,6 +150,9 @@ impl Worker {
             released_at: None,
             postponed: Vec::new(),
             hung_up: None,
+            limits: Limits::default(),
+            over_memory: None,
+            due: None,
             unprotected: None,
         }
     }

@@ -62,6 +62,8 @@ pub enum FromAgent {
         /// Its path.
         file: String,
     },
+    /// The worker has been asked as many requests as [`ToAgent::LimitRequests`] said; sent once.
+    RequestsReached,
     /// What the worker carries: the answer to [`ToAgent::Count`], and later changes.
     Load(Load),
     /// A newer agent's word, or no agent at all.
@@ -183,6 +185,11 @@ pub enum ToAgent {
     },
     /// Serve on; each response is to be the last on its connection.
     LameDuck {},
+    /// Say when so many requests have been asked, from now on.
+    LimitRequests {
+        /// How many.
+        n: u64,
+    },
     /// Accept nothing new, in such a way that it can be taken back; finish nothing.
     Park {},
     /// Listen again on all that the worker has stopped to listen on since it was told to.
@@ -333,6 +340,7 @@ pub(crate) fn parse(line: &str) -> Result<FromAgent, Violation> {
             let fits = file.len() <= MAX_AGENT_PATH;
             Ok(if fits { FromAgent::PrimaryBranch { file } } else { FromAgent::Unknown })
         }
+        Some("requests_reached") => Ok(FromAgent::RequestsReached),
         Some("load") => Ok(FromAgent::Load(read("load", line)?)),
         Some(_) | None => Ok(FromAgent::Unknown),
     }
@@ -412,6 +420,10 @@ mod tests {
             },
         );
         check(r#"{"cmd":"NODE_RELEVO","v":1,"act":"drained"}"#, FromAgent::Drained);
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"requests_reached","n":9}"#,
+            FromAgent::RequestsReached,
+        );
         check(
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"primary_branch","file":"/srv/app.js"}"#,
             FromAgent::PrimaryBranch { file: "/srv/app.js".to_owned() },

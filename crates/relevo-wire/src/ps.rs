@@ -78,6 +78,7 @@ mod tests {
             next_try_ms: None,
             last_exit: None,
             workers: Vec::new(),
+            renewal: None,
         };
         let status = Status {
             schema: SCHEMA,

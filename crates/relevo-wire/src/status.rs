@@ -205,6 +205,23 @@ pub struct Slot {
     pub last_exit: Option<LastExit>,
     /// Its workers, oldest first.
     pub workers: Vec<Worker>,
+    /// Its worker that has reached a limit and is to be replaced; `null` where there is none.
+    pub renewal: Option<Renewal>,
+}
+
+/// A worker is replaced although it serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// Whose replacement it is.
+    pub worker: u64,
+    /// Which limit it has reached, in words.
+    pub reason: String,
+    /// What the replacement waits for, in words; `null` when it has been started.
+    pub waits_for: Option<String>,
+    /// How long until the next try, where the last one failed or came too soon.
+    pub next_try_ms: Option<u64>,
+    /// How the last replacement here failed, if it did.
+    pub failure: Option<String>,
 }
 
 /// How a worker ended: by a code or by a signal. Both are `null` if that could not be learned.
@@ -413,6 +430,13 @@ mod tests {
                 next_try_ms: None,
                 last_exit: Some(last_exit),
                 workers: vec![worker],
+                renewal: Some(Renewal {
+                    worker: 5,
+                    reason: "is over its memory limit".into(),
+                    waits_for: Some("the next try".into()),
+                    next_try_ms: Some(400),
+                    failure: Some("worker 6 exited".into()),
+                }),
             }],
             listeners: vec![Listener {
                 address: "[::]:8080".into(),
@@ -455,7 +479,9 @@ mod tests {
             r#""last_exit":{"code":null,"signal":"SIGKILL","oom":true,"ago_ms":9000},"#,
             r#""workers":[{"id":5,"pid":902,"generation":2,"state":"ready","uptime_ms":61000,"#,
             r#""rss_bytes":47185920,"cpu_percent":2.5,"connections":3,"requests":1200,"#,
-            r#""active_requests":1,"loop_lag_ms":0.25}]}],"#,
+            r#""active_requests":1,"loop_lag_ms":0.25}],"#,
+            r#""renewal":{"worker":5,"reason":"is over its memory limit","#,
+            r#""waits_for":"the next try","next_try_ms":400,"failure":"worker 6 exited"}}],"#,
             r#""listeners":[{"address":"[::]:8080","kind":"tcp","balance":"kernel","#,
             r#""dealing":"kernel","weights":[50,50],"queued":0,"covering":[1]}],"#,
             r#""rollout":{"generation":2,"cause":"command","outcome":"rolled_back","phase":null,"slot":1,"of":2,"#,

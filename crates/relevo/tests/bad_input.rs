@@ -96,6 +96,13 @@ fn values_of_options() {
     check("run --reload-at @daily kitchen.js", 2, &["--reload-at: `@daily` has 1 of the 5"]);
     check("run --hold soon kitchen.js", 2, &["--hold: `soon` is not a time"]);
     check("run --hold 8d kitchen.js", 2, &["--hold: `8d`", "7d"]);
+    check("run --max-memory 512 kitchen.js", 2, &["--max-memory: `512` has no unit", "`512M`"]);
+    check("run --max-memory much kitchen.js", 2, &["--max-memory: `much` is not a size", "1.5G"]);
+    check("run --max-memory 1K kitchen.js", 2, &["--max-memory: `1K` is less than any worker"]);
+    check("run --max-age 0 kitchen.js", 2, &["--max-age: `0` leaves no time at all"]);
+    check("run --max-age old kitchen.js", 2, &["--max-age: `old` is not a time"]);
+    check("run --max-requests 0 kitchen.js", 2, &["--max-requests: `0` is not a number of req"]);
+    check("run --max-requests 9 --no-agent kitchen.js", 2, &["--max-requests", "--no-agent"]);
     check("reload x --timeout soon", 2, &["--timeout: `soon` is not a time"]);
     check("status a/b", 2, &["`a/b` has a slash"]);
     check("scale", 2, &["how many workers is not said", "relevo scale 4"]);
@@ -122,9 +129,6 @@ fn what_is_not_built_is_not_known() {
         "--ready message",
         "--canary-requests 5",
         "--canary-share 5",
-        "--max-memory 1G",
-        "--max-age 1h",
-        "--max-requests 9",
         "--hang-timeout 1s",
         "--final-exit-codes 0",
         "--user nobody",

@@ -59,8 +59,9 @@ impl Supervisor {
             if let Some(id) = state.incoming
                 && self.stop.is_none()
                 && !self.is_expected(slot, id)
+                && !self.renewals.brings(slot, id)
             {
-                return Err(format!("worker {id} comes to slot {slot} without a rollout"));
+                return Err(format!("worker {id} comes to slot {slot} for nothing"));
             }
         }
         for (id, worker) in self.workers.iter().filter(|(_, worker)| worker.is_wanted()) {
@@ -186,6 +187,8 @@ impl Supervisor {
                 | Action::Refuse { worker, .. }
                 | Action::InspectSockets { worker }
                 | Action::Eligible { worker, on: true, .. }
+                | Action::MeasureMemory { worker }
+                | Action::LimitRequests { worker, .. }
                 | Action::LameDuck { worker }
                 | Action::Park { worker }
                 | Action::Unpark { worker }

@@ -10,7 +10,8 @@ impl Supervisor {
         self.next_worker += 1;
         let deadline = self.now + self.spec.ready_timeout;
         let owes = self.owed_in(slot);
-        let worker = Worker { owes, ..Worker::new(slot, generation, self.now, deadline) };
+        let limits = self.spec.limits.drawn(&mut self.random);
+        let worker = Worker { owes, limits, ..Worker::new(slot, generation, self.now, deadline) };
         self.workers.insert(id, worker);
         self.act(Action::Spawn { worker: id, slot, generation });
         id
@@ -119,6 +120,7 @@ impl Supervisor {
             .map(|at| at.since(self.now));
         self.tell(Notice::WorkerFailed { worker: id, slot, failure: failure.clone(), next_try });
         self.rollout_worker_failed(id, &failure);
+        self.renewal_worker_failed(slot, id, &failure);
         if !was_incoming {
             self.scaling_worker_failed(slot, id, &failure);
         }
@@ -311,8 +313,8 @@ impl Supervisor {
         }
         let left = left.unwrap_or_default();
         let closed_idle = left.idle.saturating_add(left.moving);
-        self.count_moved(slot, &Moved { closed_idle, ..Moved::default() });
-        self.count_cut(slot, left);
+        self.count_moved(id, slot, &Moved { closed_idle, ..Moved::default() });
+        self.count_cut(id, slot, left);
         self.leave(id);
     }
 

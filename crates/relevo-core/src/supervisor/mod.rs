@@ -13,6 +13,7 @@ pub(crate) mod memory;
 mod outage;
 mod reconcile;
 mod record;
+mod renewal;
 mod rollout_end;
 mod rollouts;
 mod scaling;
@@ -31,6 +32,7 @@ use listeners::Told;
 
 use crate::listener::Listener;
 use crate::random::Random;
+use crate::renewal::Renewals;
 use crate::rollout::Rollout;
 use crate::scaling::Scaling;
 use crate::slot::SlotState;
@@ -41,8 +43,8 @@ use crate::{
 };
 
 pub use view::{
-    ListenerView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord, Totals, View, Waits,
-    WorkerView, WorkerWord,
+    ListenerView, RenewalView, RolloutPhase, RolloutView, ServiceState, SlotView, SlotWord, Totals,
+    View, Waits, WorkerView, WorkerWord,
 };
 
 /// How long after Node's `disconnect` (or the end of the channel) the stop signal follows.
@@ -107,6 +109,8 @@ pub struct Supervisor {
     /// The last change of the number of slots, until it is complete.
     scaling: Option<Scaling>,
     spares: standby::Spares,
+    /// Workers that are replaced because they have reached a limit.
+    renewals: Renewals,
     stop: Option<stop::Stop>,
     /// Whether any worker has ever been ready: from then on Relevo never gives up.
     ever_ready: bool,
@@ -157,6 +161,7 @@ impl Supervisor {
             reload_waiters: Vec::new(),
             scaling: None,
             spares: standby::Spares::default(),
+            renewals: Renewals::default(),
             stop: None,
             ever_ready: false,
             outage: None,
@@ -201,6 +206,7 @@ impl Supervisor {
         let rollout = self.rollout.as_ref().and_then(|rollout| rollout.deadline(self.now));
         let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop).chain(rollout);
         let all = all.chain(self.hang_up_deadline()).chain(self.spare_deadline());
+        let all = all.chain(self.renewal_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

@@ -27,6 +27,7 @@ impl Supervisor {
         self.expire_workers();
         self.announce();
         self.step_rollout();
+        self.step_renewals();
         self.fill_slots();
         self.step_spares();
         self.step_scaling();

@@ -20,11 +20,7 @@ impl Supervisor {
                 self.lose_process(worker, Failure::SpawnFailed { stage, errno });
             }
             Event::Exited { worker, exit } => self.exited(worker, exit),
-            Event::AgentArrived { worker } => {
-                if let Some(worker) = self.workers.get_mut(&worker) {
-                    worker.has_agent = self.spec.agent;
-                }
-            }
+            Event::AgentArrived { worker } => self.agent_arrived(worker),
             Event::ListenRequested { worker, query, wish } => {
                 self.listen_requested(worker, query, wish);
             }
@@ -45,6 +41,8 @@ impl Supervisor {
                     self.leave(worker);
                 }
             }
+            Event::MemoryMeasured { worker, rss_bytes } => self.memory_measured(worker, rss_bytes),
+            Event::RequestsReached { worker } => self.requests_reached(worker),
             Event::MemberOpened { member, address } => self.member_opened(member, address),
             Event::MemberFailed { member, errno, holder } => {
                 self.member_failed(member, errno, holder);
@@ -68,6 +66,14 @@ impl Supervisor {
         }
     }
 
+    fn agent_arrived(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let is_news = !std::mem::replace(&mut worker.has_agent, self.spec.agent);
+        if is_news && self.spec.agent {
+            self.limit_requests(id);
+        }
+    }
+
     fn draining_mut(&mut self, worker: WorkerId) -> Option<&mut Worker> {
         self.workers.get_mut(&worker).filter(|worker| matches!(worker.stage, Stage::Draining(_)))
     }
@@ -78,7 +84,7 @@ impl Supervisor {
         let more = moved.since(&worker.moved);
         (worker.left, worker.moved) = (Some(left), moved);
         let slot = worker.slot;
-        self.count_moved(slot, &more);
+        self.count_moved(id, slot, &more);
     }
 
     fn exited(&mut self, id: WorkerId, exit: Exit) {

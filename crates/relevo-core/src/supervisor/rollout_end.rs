@@ -7,7 +7,7 @@ use crate::rollout::Rollout;
 use crate::worker::Worker;
 use crate::{
     Action, Answer, Generation, Left, Moved, Notice, Notify, Outcome, Refusal, RolloutReport,
-    ScaleOutcome, Slot,
+    ScaleOutcome, Slot, WorkerId,
 };
 
 impl Supervisor {
@@ -58,8 +58,11 @@ impl Supervisor {
     }
 
     /// Adds what a drain cut short to the report of the rollout, or scaling, that it belongs to.
-    pub(super) fn count_cut(&mut self, slot: Slot, left: Left) {
+    pub(super) fn count_cut(&mut self, id: WorkerId, slot: Slot, left: Left) {
         self.totals.cut.add(&left);
+        if self.renewals.replaced.contains(&id) {
+            return;
+        }
         if slot.0 >= self.wanted {
             if let Some(scaling) = &mut self.scaling {
                 scaling.cut.add(&left);
@@ -75,8 +78,11 @@ impl Supervisor {
     }
 
     /// The same for what became of its idle connections.
-    pub(super) fn count_moved(&mut self, slot: Slot, moved: &Moved) {
+    pub(super) fn count_moved(&mut self, id: WorkerId, slot: Slot, moved: &Moved) {
         self.totals.moved.add(moved);
+        if self.renewals.replaced.contains(&id) {
+            return;
+        }
         let counted = if slot.0 >= self.wanted {
             self.scaling.as_mut().map(|scaling| &mut scaling.moved)
         } else if let Some(rollout) = &mut self.rollout {
@@ -93,6 +99,7 @@ impl Supervisor {
     pub(super) fn abandon_changes(&mut self) {
         self.end_rollout(Outcome::Stopped);
         self.reload_wanted = None;
+        self.renewals.now = None;
         for request in std::mem::take(&mut self.reload_waiters) {
             self.refuse(Some(request), Refusal::Stopping);
         }

@@ -43,6 +43,7 @@ impl Supervisor {
         self.bind_failures_told.clear();
         self.adopt_configuration();
         self.forget_spare_failures();
+        self.give_up_renewal();
         self.rollout = Some(Rollout {
             generation,
             cause,

@@ -8,8 +8,8 @@ use crate::listener::{Arrangement, Listener};
 use crate::rollout::{Phase, Place};
 use crate::worker::{Stage, Worker};
 use crate::{
-    Cause, Exit, Generation, Kind, Left, ListenerId, Moved, Outcome, RolloutReport, Seat, Slot,
-    WorkerId,
+    Cause, Exit, Failure, Generation, Kind, Left, ListenerId, Moved, Outcome, RenewalReason,
+    RenewalStart, RolloutReport, Seat, Slot, WorkerId,
 };
 
 /// A look at a service.
@@ -115,6 +115,21 @@ pub struct SlotView {
     pub last_exit: Option<(Duration, Exit)>,
     /// Its workers, oldest first.
     pub workers: Vec<WorkerView>,
+    /// The worker that is to be replaced although it serves, if one is.
+    pub renewal: Option<RenewalView>,
+}
+
+/// What can be seen of a worker's replacement because of a limit.
+#[derive(Clone, Debug)]
+pub struct RenewalView {
+    /// Whose.
+    pub worker: WorkerId,
+    /// Which limit it has reached.
+    pub reason: RenewalReason,
+    /// When its replacement starts; `None` when it has.
+    pub start: Option<RenewalStart>,
+    /// The last replacement here, if that failed, and how.
+    pub failure: Option<(WorkerId, Failure)>,
 }
 
 /// What can be seen of a worker.
@@ -341,6 +356,7 @@ impl<'a> View<'a> {
             next_try,
             last_exit: state.last_exit.map(|(at, exit)| (self.0.now.since(at), exit)),
             workers: workers.map(|(id, worker)| self.worker(*id, worker)).collect(),
+            renewal: self.0.renewal_in(slot),
         }
     }
 

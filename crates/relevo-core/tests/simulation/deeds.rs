@@ -33,6 +33,10 @@ impl World {
             Deed::Accepts(listener) => self.accepts(worker, listener),
             Deed::Finishes(connection) => self.finishes(worker, connection),
             Deed::SaysLoad => self.says_load_if_changed(worker),
+            Deed::ReachesRequests => {
+                self.tally.requests_reached += 1;
+                self.says(worker, Event::RequestsReached { worker });
+            }
             Deed::Misdeed(misdeed) => {
                 if self.unkind {
                     self.misdeed(worker, misdeed);
@@ -102,6 +106,9 @@ impl World {
             Message::Credit(listener, count) => self.is_credited(worker, listener, count),
             Message::Taken(copy) => self.is_rid_of(worker, copy),
             Message::Back(copy) => self.has_back(worker, copy),
+            Message::LimitRequests => {
+                self.soon(60_000, Happening::Does(worker, Deed::ReachesRequests));
+            }
             Message::Park => self.parks(worker),
             Message::Unpark => self.serves_again(worker),
             Message::Drain => self.drains(worker),

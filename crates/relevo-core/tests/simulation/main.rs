@@ -19,6 +19,7 @@ mod parking;
 mod phases;
 mod process;
 mod random;
+mod renewals;
 mod rules;
 mod shell;
 mod tally;

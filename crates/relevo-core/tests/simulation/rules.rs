@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use relevo_core::{
     Action, Balance, Cause, Event, Generation, ListenerId, Member, Notice, Outcome, QueryId,
-    RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
+    RenewalStart, RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
 };
+
+use crate::renewals::Renewing;
 
 pub(crate) struct Rules {
     pub(crate) spec: Spec,
@@ -43,6 +45,13 @@ pub(crate) struct Rules {
     pub(crate) was_scaled: bool,
     /// Memory has been tight since then: whoever is parked may be let go.
     pub(crate) is_tight: bool,
+    /// A rollout goes on.
+    pub(crate) rolling: bool,
+    /// Workers that have reached a limit, and since when one has had too much memory.
+    pub(crate) due: BTreeSet<WorkerId>,
+    pub(crate) over_memory: BTreeMap<WorkerId, Duration>,
+    /// Where one of them is to be replaced now, and who comes.
+    pub(crate) renewing: Renewing,
     /// Somebody holds the rollout in progress.
     pub(crate) paused: bool,
     /// Of whom it is watched whether they come back, with nothing in their way.
@@ -63,6 +72,8 @@ pub(crate) struct Known {
     /// When it last became ready among all that did, and at what time.
     pub(crate) turn: u64,
     pub(crate) ready_at: Duration,
+    /// When it was ready for the first time.
+    pub(crate) served_since: Option<Duration>,
     /// When it was parked, and what it listened on then.
     pub(crate) parked_at: Duration,
     pub(crate) parked_on: BTreeSet<ListenerId>,
@@ -70,6 +81,8 @@ pub(crate) struct Known {
     pub(crate) returning: bool,
     /// It drained and had no work left, at least for a moment.
     pub(crate) was_quiet: bool,
+    /// It was replaced before the rollout began, because of a limit.
+    pub(crate) renewed: bool,
     /// Its slot has left.
     pub(crate) surplus: bool,
     pub(crate) listening: BTreeSet<ListenerId>,
@@ -78,6 +91,7 @@ pub(crate) struct Known {
     pub(crate) stopped_accepting: bool,
     /// It did something after which it may be ended although nobody replaces it yet.
     pub(crate) forfeit: bool,
+    pub(crate) drains: bool,
     pub(crate) disconnected: bool,
     pub(crate) killed: bool,
     pub(crate) allowed_to_leave: bool,
@@ -115,6 +129,10 @@ impl Rules {
             causes: BTreeSet::new(),
             was_scaled: false,
             is_tight: false,
+            rolling: false,
+            due: BTreeSet::new(),
+            over_memory: BTreeMap::new(),
+            renewing: Renewing::Nobody,
             paused: false,
             must_return: None,
             stopping: false,
@@ -220,6 +238,10 @@ impl Rules {
             Event::RequestDropped { request } => {
                 self.pending.remove(request);
             }
+            Event::MemoryMeasured { worker, rss_bytes } => self.has_memory(*worker, *rss_bytes),
+            Event::RequestsReached { worker } => {
+                self.due.insert(*worker);
+            }
             Event::Tick
             | Event::Configured { .. }
             | Event::Spawned { .. }
@@ -257,6 +279,7 @@ impl Rules {
                 self.may_be_let_go(*worker, action);
                 self.may_end(*worker, action);
                 self.may_be_told(*worker, action);
+                self.known(*worker).drains = true;
             }
             Action::Disconnect { worker } => {
                 self.may_end(*worker, action);
@@ -301,6 +324,8 @@ impl Rules {
             | Action::LookAtMemory
             | Action::InspectSockets { .. }
             | Action::Eligible { on: false, .. }
+            | Action::MeasureMemory { .. }
+            | Action::LimitRequests { .. }
             | Action::LameDuck { .. }
             | Action::EmptyQueues
             | Action::Progress { .. }
@@ -330,6 +355,7 @@ impl Rules {
         }
         let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
+        self.replacement_starts(worker, slot);
         let owes = self.owed_in(slot);
         let known = Known {
             slot,
@@ -340,16 +366,19 @@ impl Rules {
             loaded: false,
             turn: 0,
             ready_at: Duration::ZERO,
+            served_since: None,
             parked_at: Duration::ZERO,
             parked_on: BTreeSet::new(),
             returning: false,
             was_quiet: false,
+            renewed: false,
             surplus: false,
             listening: BTreeSet::new(),
             owes,
             channel_ended: false,
             stopped_accepting: false,
             forfeit: false,
+            drains: false,
             disconnected: false,
             killed: false,
             allowed_to_leave: false,
@@ -460,7 +489,7 @@ impl Rules {
                 (known.slot, known.owes) = (*slot, owes);
             }
             Notice::RolloutStarted { cause, .. } => {
-                (self.was_scaled, self.is_tight) = (false, false);
+                (self.was_scaled, self.is_tight, self.rolling) = (false, false, true);
                 assert!(self.causes.contains(cause), "nobody wanted a rollout for {cause:?}");
                 self.causes.clear();
             }
@@ -468,13 +497,14 @@ impl Rules {
             Notice::RolloutHeld { paused, .. } => self.paused = *paused,
             Notice::RolloutUndone { .. } => self.paused = false,
             Notice::RolloutEnded(report) => {
-                self.paused = false;
+                (self.paused, self.rolling) = (false, false);
                 if report.outcome == Outcome::Succeeded {
                     self.completed = report.generation;
                 } else {
                     self.failed_generations.insert(report.generation);
                 }
             }
+            Notice::WorkerRenewed { old, .. } => self.known(*old).renewed = true,
             Notice::Scaling { from, to } => self.scaled(*from, *to),
             Notice::Down { .. } => self.goes_down(),
             Notice::Up { .. } => {
@@ -483,11 +513,20 @@ impl Rules {
             }
             Notice::FirstStartFailed { .. } | Notice::Stopping => self.stopping = true,
             Notice::Bug { what } => panic!("{what}"),
-            Notice::WorkerFailed { .. }
-            | Notice::WorkerLeft { .. }
+            Notice::WorkerDue { worker, slot, start: RenewalStart::Now, .. } => {
+                self.may_renew(*worker, *slot);
+            }
+            Notice::WorkerFailed { worker, .. } => {
+                let known = self.known(*worker);
+                known.forfeit |= !known.was_ready;
+            }
+            Notice::WorkerLeft { .. }
             | Notice::DrainCut { .. }
             | Notice::Killing { .. }
             | Notice::WorkerLeaving { .. }
+            | Notice::WorkerDue { .. }
+            | Notice::RenewalFailed { .. }
+            | Notice::RequestsNotCounted { .. }
             | Notice::Unprotected { .. }
             | Notice::BindFailed { .. }
             | Notice::ListenerOpened { .. }
@@ -510,6 +549,7 @@ impl Rules {
         let known = self.known(worker);
         (known.was_ready, known.returning) = (true, false);
         (known.turn, known.ready_at) = (turn, now);
+        known.served_since.get_or_insert(now);
         let (slot, listening, owes) = (known.slot, known.listening.clone(), known.owes.clone());
         assert!(!listening.is_empty(), "{worker} is ready but listens on nothing");
         let open = |listener: &&ListenerId| {
@@ -554,6 +594,7 @@ impl Rules {
                     && !known.gone
                     && !known.forfeit
                     && !known.surplus
+                    && !known.renewed
                     && !known.was_quiet
                     && self.is_in_the_way(known)
             });

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use relevo_core::{
     Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Member,
-    Memory, NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, Spec, WorkerId,
+    Memory, NotTaken, Notice, Outcome, RenewalStart, Scale, ScaleOutcome, SpawnStage, Spec,
+    WorkerId,
 };
 
 use crate::process::{Character, Deed, Message, Process};
@@ -143,6 +144,8 @@ impl World {
             Action::Eligible { worker, slot, generation, listener, on } => {
                 self.order(DealerEvent::Eligible { worker, slot, generation, listener, on });
             }
+            Action::MeasureMemory { worker } => self.measures(worker),
+            Action::LimitRequests { worker, .. } => self.send(worker, Message::LimitRequests),
             // Its connections end one by one, which the simulation's clients do anyway.
             Action::LameDuck { .. } => {}
             Action::EmptyQueues => {
@@ -523,6 +526,11 @@ impl World {
                 relevo_core::Failure::HeldTooLong => tally.ended_as_holders += 1,
                 relevo_core::Failure::Misbehaved { .. } => tally.misbehaved += 1,
             },
+            Notice::WorkerDue { start: RenewalStart::Now, .. } => tally.due_at_once += 1,
+            Notice::WorkerDue { .. } => tally.due_later += 1,
+            Notice::WorkerRenewed { .. } => tally.renewed += 1,
+            Notice::RenewalFailed { .. } => tally.renewals_failed += 1,
+            Notice::RequestsNotCounted { .. } => tally.not_counted += 1,
             Notice::WorkerLeft { .. }
             | Notice::Unprotected { .. }
             | Notice::BindFailed { .. }
@@ -551,6 +559,8 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::Drained { .. }
             | Event::SocketsInspected { .. }
             | Event::MemorySeen { .. }
+            | Event::MemoryMeasured { .. }
+            | Event::RequestsReached { .. }
             | Event::QueuesEmptied
             | Event::RequestDropped { .. }
     )

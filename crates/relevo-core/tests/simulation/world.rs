@@ -13,6 +13,7 @@ use crate::history::{History, Step};
 use crate::kernel::{Kernel, Todo};
 use crate::process::{Deed, Misdeed, Process};
 use crate::random::{Random, cause_of};
+use crate::renewals::any_limits;
 use crate::rules::Rules;
 use crate::tally::Tally;
 use crate::weights::Weights;
@@ -98,6 +99,7 @@ impl World {
             lame_duck: Duration::from_secs(if seed.is_multiple_of(2) { 0 } else { seed % 5 }),
             stop_timeout: Duration::from_secs(1 + random.below(4)),
             keep_trying: random.percent(70),
+            limits: any_limits(seed),
             hold: Duration::from_millis([0, 500, 2000, 10_000][random.below(4) as usize]),
             synack_retries: random.below(7) as u32,
         };

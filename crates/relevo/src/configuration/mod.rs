@@ -89,6 +89,7 @@ impl Source {
         let env_files = merged.env_files(running, &mut faults);
         let watched =
             directory.as_ref().map(|directory| merged.watched(&self.here, directory, &mut faults));
+        let _counted = faults.keep(merged.requests_are_counted());
         let Merged { options, words, .. } = merged;
         // Without a directory there is nowhere to look for the program.
         let Some(directory) = directory else { return Err(faults.into()) };
@@ -177,6 +178,17 @@ impl Merged {
             paths.extend(faults.keep(is_there.map_err(fault)));
         }
         paths
+    }
+
+    /// The agent does it.
+    fn requests_are_counted(&self) -> Result<(), Fault> {
+        let Options { max_requests, agent, .. } = self.options;
+        if agent || max_requests.is_none() {
+            return Ok(());
+        }
+        let why = "requests are counted by the agent, which is left out by --no-agent: drop one of the two, or use --max-age";
+        let is_of_file = self.of_file.max_requests == max_requests;
+        Err(Fault::new("max-requests", why.to_owned()).at(is_of_file))
     }
 
     /// Those that can be read, with the faults of the others. The file's come first.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use relevo_core::{
     DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, Left, ListenerId, Memory, Moved,
-    Notice, Outcome, Refusal, RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Waits,
-    WorkerId,
+    Notice, Outcome, Refusal, RenewalReason, RenewalStart, RolloutReport, ScaleOutcome,
+    ScaleReport, Slot, Spec, Waits, WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -106,6 +106,24 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         Notice::WorkerLeaving { worker, slot } => {
             format!("slot {slot}: {} wants to leave; starting another first", who(worker))
         }
+        Notice::WorkerDue { worker, slot, reason, start } => {
+            let (why, start) = (renewal_reason(reason), renewal_start(*start));
+            format!("slot {slot}: {} {why}: {start}", who(worker))
+        }
+        Notice::WorkerRenewed { worker, slot, old } => {
+            format!("slot {slot}: {} takes the place of {}, which drains", who(worker), who(old))
+        }
+        Notice::RenewalFailed { worker, slot, next_try } => {
+            let next = match next_try {
+                delay if delay.is_zero() => "another replacement starts".to_owned(),
+                delay => format!("the next replacement starts in {}", seconds(*delay)),
+            };
+            format!("slot {slot}: {} keeps serving; {next}", who(worker))
+        }
+        Notice::RequestsNotCounted { worker } => format!(
+            "warning: {} has no agent, which would count its requests: --max-requests has no effect on it, nor on others without one",
+            who(worker)
+        ),
         Notice::Unprotected { worker, addresses } => format!(
             "warning: {} listens on {} by itself, past Relevo: connections to that are not protected when it is replaced",
             who(worker),
@@ -190,6 +208,51 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         }
         Notice::Bug { what } => format!("bug in Relevo, please report it: {what}"),
     }
+}
+
+/// Why a worker is replaced although it serves, as the end of a sentence that begins with its name.
+pub(crate) fn renewal_reason(reason: &RenewalReason) -> String {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    match reason {
+        RenewalReason::Memory { rss_bytes, limit_bytes } => format!(
+            "is over its memory limit ({} MiB of {} MiB)",
+            mib(*rss_bytes),
+            mib(*limit_bytes)
+        ),
+        RenewalReason::Age { limit } => {
+            format!("has served for as long as it may ({})", seconds(*limit))
+        }
+        RenewalReason::Requests { limit } => {
+            format!("has been asked as many requests as it may be ({limit})")
+        }
+    }
+}
+
+/// When it is replaced, as the end of a sentence.
+fn renewal_start(start: RenewalStart) -> String {
+    match start {
+        RenewalStart::Now => "a replacement starts".to_owned(),
+        RenewalStart::AfterRollout => "a replacement starts when the reload is over".to_owned(),
+        RenewalStart::InTurn => "a replacement starts when its turn comes".to_owned(),
+        RenewalStart::WhenAllReady => "a replacement starts when every slot is ready".to_owned(),
+        RenewalStart::In(delay) => format!("a replacement starts in {}", seconds(delay)),
+        RenewalStart::WhenRoom => {
+            "a replacement starts when workers on their way out have ended".to_owned()
+        }
+    }
+}
+
+/// What keeps a replacement from starting, as the end of a sentence.
+pub(crate) fn renewal_waits_for(start: RenewalStart) -> Option<String> {
+    let what = match start {
+        RenewalStart::Now => return None,
+        RenewalStart::AfterRollout => "the reload to be over",
+        RenewalStart::InTurn => "its turn",
+        RenewalStart::WhenAllReady => "every slot to be ready",
+        RenewalStart::In(_) => "the next try",
+        RenewalStart::WhenRoom => "workers on their way out to end",
+    };
+    Some(what.to_owned())
 }
 
 /// How a rollout went, in one sentence.

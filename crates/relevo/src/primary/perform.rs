@@ -34,6 +34,14 @@ impl Primary {
             Action::Eligible { worker, slot, generation, listener, on } => {
                 self.hub.eligible(worker, slot, generation, listener, on);
             }
+            Action::MeasureMemory { worker } => {
+                let measured = self.processes.memory(worker);
+                self.events
+                    .extend(measured.map(|rss_bytes| Event::MemoryMeasured { worker, rss_bytes }));
+            }
+            Action::LimitRequests { worker, requests } => {
+                self.hub.limit_requests(worker, requests);
+            }
             Action::LameDuck { worker } => self.hub.lame_duck(worker),
             Action::EmptyQueues => self.hub.empty_queues(),
             Action::Park { worker } => self.hub.park(worker),

@@ -13,7 +13,7 @@ use relevo_core::{Exit, ExitHow, Generation, Slot, SpawnStage, WorkerId};
 use relevo_sys::launch::{Report, read_report, send_channel};
 use relevo_sys::oom::{OomKills, oom_kills};
 use relevo_sys::process::{self, NofileLimit, Pidfd, signal_group};
-use relevo_sys::{Errno, Pid, Signal, scm, socket};
+use relevo_sys::{Errno, Pid, Signal, proc, scm, socket};
 
 use super::agent_file::AgentFile;
 use super::{environment, inspect_port};
@@ -114,6 +114,11 @@ impl Processes {
 
     pub(crate) fn pid(&self, worker: WorkerId) -> Option<u32> {
         number(self.all.get(&worker)?.pid)
+    }
+
+    /// The resident memory of the process, in bytes.
+    pub(crate) fn memory(&self, worker: WorkerId) -> Option<u64> {
+        proc::memory_of(self.all.get(&worker)?.pid)
     }
 
     /// The number by which the log names a worker, also one that has just been buried.

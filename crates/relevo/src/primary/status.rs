@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Zoned;
 use relevo_core::{
-    Balance, Cause, ExitHow, Generation, Kind, Left, NotMovable, Outcome, RolloutPhase,
-    RolloutReport, RolloutView, ScaleReport, ServiceState, Slot, SlotView, SlotWord, Totals, View,
-    Waits, WorkerId, WorkerView, WorkerWord,
+    Balance, Cause, ExitHow, Failure, Generation, Kind, Left, NotMovable, Outcome, RenewalStart,
+    RenewalView, RolloutPhase, RolloutReport, RolloutView, ScaleReport, ServiceState, Slot,
+    SlotView, SlotWord, Totals, View, Waits, WorkerId, WorkerView, WorkerWord,
 };
 use relevo_sys::{Pid, proc};
 use relevo_wire::status as wire;
@@ -121,7 +121,31 @@ fn slot(view: SlotView, around: &Surroundings<'_>) -> wire::Slot {
         restarts: view.restarts,
         next_try_ms: view.next_try.map(milliseconds),
         last_exit,
+        renewal: view.renewal.as_ref().map(renewal),
         workers: view.workers.into_iter().map(|view| worker(view, around)).collect(),
+    }
+}
+
+fn renewal(view: &RenewalView) -> wire::Renewal {
+    let next_try = match view.start {
+        Some(RenewalStart::In(delay)) => Some(milliseconds(delay)),
+        Some(
+            RenewalStart::Now
+            | RenewalStart::AfterRollout
+            | RenewalStart::InTurn
+            | RenewalStart::WhenAllReady
+            | RenewalStart::WhenRoom,
+        )
+        | None => None,
+    };
+    let failure =
+        |(id, failure): &(WorkerId, Failure)| format!("worker {id} {}", log::failed(failure));
+    wire::Renewal {
+        worker: view.worker.0,
+        reason: log::renewal_reason(&view.reason),
+        waits_for: view.start.and_then(log::renewal_waits_for),
+        next_try_ms: next_try,
+        failure: view.failure.as_ref().map(failure),
     }
 }
 

@@ -62,7 +62,10 @@ fn status_json_has_every_field() {
     assert_eq!(status["release"], fixture("").to_str().unwrap().trim_end_matches('/'));
     assert_eq!(status["slots"].as_array().unwrap().len(), 2);
     let slot = &status["slots"][1];
-    check_fields(slot, &["slot", "state", "restarts", "next_try_ms", "last_exit", "workers"]);
+    check_fields(
+        slot,
+        &["slot", "state", "restarts", "next_try_ms", "last_exit", "workers", "renewal"],
+    );
     assert_eq!(slot["slot"], 1);
     assert_eq!(slot["state"], "ready");
     assert_eq!((&slot["restarts"], &slot["next_try_ms"]), (&json!(0), &Value::Null));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Cause, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member,
-    Memory, Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step,
-    Supervisor, Surge, Time, Wish, WorkerId,
+    Action, Answer, Balance, Cause, Event, Exit, ExitHow, Given, Kind, Left, Limits, ListenerId,
+    Member, Memory, Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec,
+    Step, Supervisor, Surge, Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -34,6 +34,7 @@ pub(super) fn spec(slots: u32) -> Spec {
         stop_timeout: secs(5),
         keep_trying: false,
         hold: secs(3600 * 24),
+        limits: Limits::default(),
         synack_retries: 5,
     }
 }
@@ -281,6 +282,8 @@ fn line(action: &Action) -> Option<String> {
         Action::Eligible { worker, listener, on, .. } => {
             format!("eligible {worker} for {listener}{}", off(on))
         }
+        Action::MeasureMemory { worker } => format!("measure {worker}"),
+        Action::LimitRequests { worker, requests } => format!("limit {worker} to {requests}"),
         Action::LameDuck { worker } => format!("lame duck {worker}"),
         Action::EmptyQueues => "empty queues".to_owned(),
         Action::Drain { worker, within, .. } => format!("drain {worker} within {within:?}"),

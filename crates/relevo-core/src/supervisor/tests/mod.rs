@@ -11,6 +11,7 @@ mod listeners;
 mod memory;
 mod outage;
 mod readiness;
+mod renewal;
 mod requests;
 mod rollout;
 mod scaling;

@@ -5,8 +5,8 @@ mod tests;
 
 use relevo_wire::Status;
 use relevo_wire::status::{
-    Cut, LastExit, Listener, Outcome, Rollout, Runs, ServiceState, Slot, SlotState, Worker,
-    WorkerState,
+    Cut, LastExit, Listener, Outcome, Renewal, Rollout, Runs, ServiceState, Slot, SlotState,
+    Worker, WorkerState,
 };
 
 use super::table::{Cell, Mood, Table, UNKNOWN};
@@ -18,6 +18,9 @@ pub(super) fn status(status: &Status, colour: bool) -> String {
     let mut page = headline(status, colour);
     page.push('\n');
     page.push_str(&slots(&status.slots).render(colour));
+    for slot in &status.slots {
+        page.extend(slot.renewal.as_ref().map(|it| renewal(slot.slot, it)));
+    }
     page.push('\n');
     if status.listeners.is_empty() {
         page.push_str("no listener\n");
@@ -111,6 +114,20 @@ fn slots(slots: &[Slot]) -> Table<11> {
         }
     }
     table
+}
+
+/// A worker that has reached a limit, and what its replacement waits for.
+fn renewal(slot: u32, renewal: &Renewal) -> String {
+    let Renewal { worker, reason, waits_for, next_try_ms, failure } = renewal;
+    let next = match (waits_for, next_try_ms) {
+        (None, _) => "its replacement starts".to_owned(),
+        (Some(_), Some(ms)) => format!("the next replacement starts in {}", took(*ms)),
+        (Some(what), None) => format!("its replacement waits for {what}"),
+    };
+    let failed = failure.as_ref().map(|how| format!("; the last one failed: {how}"));
+    let text =
+        format!("slot {slot}: worker {worker} {reason}; {next}{}", failed.unwrap_or_default());
+    format!("{}\n", printable(&text))
 }
 
 fn worker(worker: Option<&Worker>) -> [Cell; 7] {

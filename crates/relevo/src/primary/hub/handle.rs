@@ -163,6 +163,10 @@ impl HubHandle {
         self.order(Order::Disconnect { worker });
     }
 
+    pub(crate) fn limit_requests(&self, worker: WorkerId, requests: u64) {
+        self.order(Order::LimitRequests { worker, requests });
+    }
+
     pub(crate) fn lame_duck(&self, worker: WorkerId) {
         self.order(Order::LameDuck { worker });
     }

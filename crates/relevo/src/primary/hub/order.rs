@@ -75,6 +75,10 @@ pub(super) enum Order {
     Disconnect {
         worker: WorkerId,
     },
+    LimitRequests {
+        worker: WorkerId,
+        requests: u64,
+    },
     LameDuck {
         worker: WorkerId,
     },

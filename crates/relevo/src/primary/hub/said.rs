@@ -137,6 +137,7 @@ impl Hub {
                 let moved = Moved { handed_over, closed_idle, not_zero, not_movable };
                 Event::WorkLeft { worker, left: count(left), moved }
             }
+            FromAgent::RequestsReached => Event::RequestsReached { worker },
             FromAgent::Drained => Event::Drained { worker },
             FromAgent::PrimaryBranch { file } => return self.primary_branch(&file),
             FromAgent::Unknown => return,

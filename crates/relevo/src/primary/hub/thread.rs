@@ -158,6 +158,9 @@ impl Hub {
                 self.tell_agent(worker, ToAgent::Slot { slot: slot.0 });
             }
             Order::Disconnect { worker } => self.disconnect(worker),
+            Order::LimitRequests { worker, requests } => {
+                self.tell_agent(worker, ToAgent::LimitRequests { n: requests });
+            }
             Order::LameDuck { worker } => self.tell_agent(worker, ToAgent::LameDuck {}),
             Order::AllowLeave { worker } => self.allow_leave(worker),
             Order::DrainWords(words) => self.drain_words = words,

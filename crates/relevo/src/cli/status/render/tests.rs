@@ -19,7 +19,7 @@ fn worker(id: u64, generation: u64, state: WorkerState) -> Worker {
 }
 
 fn slot(slot: u32, state: SlotState, workers: Vec<Worker>) -> Slot {
-    Slot { slot, state, restarts: 0, next_try_ms: None, last_exit: None, workers }
+    Slot { slot, state, restarts: 0, next_try_ms: None, last_exit: None, workers, renewal: None }
 }
 
 fn rollout_to(generation: u64, outcome: Option<Outcome>) -> Rollout {
@@ -100,6 +100,32 @@ ADDRESS       KIND  BALANCE  DEALING  WEIGHTS  COVERING
 
 rollout to generation 3 succeeded on 2 slots in 812 ms
 ",
+    );
+}
+
+#[test]
+fn workers_that_have_reached_a_limit() {
+    let renewal = |waits_for: Option<&str>, next_try_ms, failure: Option<&str>| Renewal {
+        worker: 7,
+        reason: "is over its memory limit (812 MiB of 800 MiB)".to_owned(),
+        waits_for: waits_for.map(str::to_owned),
+        next_try_ms,
+        failure: failure.map(str::to_owned),
+    };
+    let check = |renewal: Renewal, expected: &str| {
+        let mut status = unknown();
+        status.slots = vec![slot(1, SlotState::Ready, Vec::new())];
+        status.slots[0].renewal = Some(renewal);
+        let page = super::status(&status, false);
+        let line =
+            format!("slot 1: worker 7 is over its memory limit (812 MiB of 800 MiB); {expected}");
+        assert!(page.lines().any(|shown| shown == line), "{page}");
+    };
+    check(renewal(None, None, None), "its replacement starts");
+    check(renewal(Some("its turn"), None, None), "its replacement waits for its turn");
+    check(
+        renewal(Some("the next try"), Some(400), Some("worker 9 exited")),
+        "the next replacement starts in 400 ms; the last one failed: worker 9 exited",
     );
 }
 
