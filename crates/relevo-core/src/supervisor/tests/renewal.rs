@@ -34,9 +34,9 @@ fn reached(s: &mut Service, worker: u64) -> Vec<Action> {
 
 /// When whoever is due is told to be replaced.
 fn starts(actions: &[Action]) -> Vec<(u64, RenewalStart)> {
-    let start = |notice: &&Notice| match notice {
-        Notice::WorkerDue { worker, start, .. } => Some((worker.0, *start)),
-        _ => None,
+    let start = |notice: &&Notice| {
+        let Notice::WorkerDue { worker, start, .. } = notice else { return None };
+        Some((worker.0, *start))
     };
     notices(actions).iter().filter_map(start).collect()
 }
