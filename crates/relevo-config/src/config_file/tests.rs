@@ -86,7 +86,14 @@ fn every_option_has_a_key() {
             Form::Text if setting.name == "reload-at" => "reload-at = '30 4 * * *'".to_owned(),
             Form::Text | Form::Number | Form::Path => {
                 let value = setting.values(&Options::default()).pop();
-                format!("{} = \"{}\"", setting.name, value.as_deref().unwrap_or("x"))
+                // What has no default, and is not any text.
+                let otherwise = match setting.name {
+                    "max-memory" => "1G",
+                    "max-age" => "1h",
+                    "max-requests" => "9",
+                    _ => "x",
+                };
+                format!("{} = \"{}\"", setting.name, value.as_deref().unwrap_or(otherwise))
             }
         };
         assert!(ConfigFile::parse(text.as_bytes()).is_ok(), "{text}");

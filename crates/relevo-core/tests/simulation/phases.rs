@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relevo_core::{ListenerId, Member, Seat, Slot, WorkerId};
+use relevo_core::{Limits, ListenerId, Member, Seat, Slot, WorkerId};
 
 use crate::kernel::Group;
 use crate::world::{Happening, World};
@@ -67,6 +67,10 @@ impl World {
     /// One worker stands still: what waits for it goes to others, until it goes on.
     pub(crate) fn stands_still(&mut self) {
         if self.rules.stopping || !self.random.percent(STANDS_STILL) {
+            return;
+        }
+        // Where there are limits it might be replaced meanwhile.
+        if self.spec.limits != Limits::default() {
             return;
         }
         let Some((member, worker)) = self.who_may_stand_still() else { return };
