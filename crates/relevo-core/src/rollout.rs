@@ -25,7 +25,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{Failure, Generation, Left, Moved, RequestId, Slot, Time, WorkerId};
+use crate::{Failure, Generation, Left, Listeners, Moved, RequestId, Slot, Time, WorkerId};
 
 /// A rollout in progress.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Rollout {
     pub(crate) generation: Generation,
     pub(crate) started_at: Time,
     pub(crate) requests: Vec<RequestId>,
+    /// Whether its workers must listen on what those before them did.
+    pub(crate) listeners: Listeners,
     pub(crate) phase: Phase,
     /// The first slot that it has not begun.
     pub(crate) next: Slot,

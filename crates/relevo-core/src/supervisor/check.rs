@@ -183,6 +183,7 @@ impl Supervisor {
                 | Action::Kill { worker }
                 | Action::Answer { worker, .. }
                 | Action::Refuse { worker, .. }
+                | Action::Probe { worker, .. }
                 | Action::InspectSockets { worker }
                 | Action::Eligible { worker, on: true, .. }
                 | Action::LameDuck { worker }

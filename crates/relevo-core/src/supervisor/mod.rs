@@ -5,11 +5,13 @@
 //! one sets it right. What is wanted follows from few facts: the [`Spec`], the number of workers,
 //! whether a rollout is wanted, and whether to stop.
 
+mod changed_listeners;
 mod check;
 mod configuration;
 mod lifecycle;
 mod listeners;
 mod outage;
+mod readiness;
 mod reconcile;
 mod record;
 mod rollout_end;
@@ -35,8 +37,8 @@ use crate::scaling::Scaling;
 use crate::slot::SlotState;
 use crate::worker::Worker;
 use crate::{
-    Action, Event, Generation, ListenerId, Member, Notice, RequestId, RolloutReport, Slot, Spec,
-    Time, WorkerId,
+    Action, Event, Generation, ListenerId, Listeners, Member, Notice, RequestId, RolloutReport,
+    Slot, Spec, Time, WorkerId,
 };
 
 pub use view::{
@@ -101,6 +103,8 @@ pub struct Supervisor {
     /// Whether another rollout is to follow, and who waits for it.
     reload_wanted: bool,
     reload_waiters: Vec<RequestId>,
+    /// Whether somebody who wants it says that what the service listens on may change.
+    reload_listeners: Listeners,
     /// What drains did, since the service began.
     totals: Totals,
     /// The last change of the number of slots, until it is complete.
@@ -154,6 +158,7 @@ impl Supervisor {
             last_rollout: None,
             reload_wanted: false,
             reload_waiters: Vec::new(),
+            reload_listeners: Listeners::Same,
             scaling: None,
             spares: standby::Spares::default(),
             stop: None,
@@ -200,6 +205,7 @@ impl Supervisor {
         let rollout = self.rollout.as_ref().and_then(|rollout| rollout.deadline(self.now));
         let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop).chain(rollout);
         let all = all.chain(self.hang_up_deadline()).chain(self.spare_deadline());
+        let all = all.chain(self.probe_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

@@ -4,7 +4,8 @@ use super::{MAX_WAITING, Supervisor};
 use crate::rollout::Rollout;
 use crate::worker::{Stage, Worker};
 use crate::{
-    Action, Answer, Event, Exit, Failure, Left, Moved, Notice, Refusal, RequestId, WorkerId,
+    Action, Answer, Event, Exit, Failure, Left, Listeners, Moved, Notice, Refusal, RequestId,
+    WorkerId,
 };
 
 impl Supervisor {
@@ -20,6 +21,9 @@ impl Supervisor {
                 self.lose_process(worker, Failure::SpawnFailed { stage, errno });
             }
             Event::Exited { worker, exit } => self.exited(worker, exit),
+            Event::ReadySaid { worker, how } => self.said_ready(worker, how),
+            Event::StartExtended { worker, by } => self.extend_start(worker, by),
+            Event::Probed { worker, ready, answer } => self.probed(worker, ready, answer),
             Event::AgentArrived { worker } => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
                     worker.has_agent = self.spec.agent;
@@ -54,7 +58,9 @@ impl Supervisor {
             }
             Event::QueuesEmptied => self.queues_emptied(),
             Event::Configured { spec } => self.configured(*spec),
-            Event::ReloadRequested { request } => self.reload_requested(request),
+            Event::ReloadRequested { request, listeners } => {
+                self.reload_requested(request, listeners);
+            }
             Event::AbortRequested { request } => self.abort_requested(request),
             Event::PauseRequested { request } => self.hold_requested(request, true),
             Event::ResumeRequested { request } => self.hold_requested(request, false),
@@ -166,7 +172,7 @@ impl Supervisor {
         }
     }
 
-    fn reload_requested(&mut self, request: Option<RequestId>) {
+    fn reload_requested(&mut self, request: Option<RequestId>, listeners: Listeners) {
         if self.is_waited_for(request) {
             return;
         }
@@ -176,6 +182,10 @@ impl Supervisor {
             self.refuse(request, Refusal::TooManyWaiting);
         } else {
             self.reload_wanted = true;
+            // Wishes that are joined are all fulfilled.
+            if listeners == Listeners::Changed {
+                self.reload_listeners = listeners;
+            }
             self.reload_waiters.extend(request);
         }
     }

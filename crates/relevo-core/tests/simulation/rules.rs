@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Action, Balance, Event, Generation, ListenerId, Member, Notice, Outcome, QueryId, RequestId,
-    Seat, Slot, Spec, View, WorkerId, WorkerWord,
+    Action, Balance, Event, Generation, ListenerId, Listeners, Member, Notice, Outcome, QueryId,
+    ReadyWhen, RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
 };
 
 pub(crate) struct Rules {
@@ -19,6 +19,9 @@ pub(crate) struct Rules {
     pub(crate) serves: BTreeMap<Slot, BTreeSet<ListenerId>>,
     pub(crate) failed_generations: BTreeSet<Generation>,
     pub(crate) completed: Generation,
+    /// What the service listens on may change: with the next rollout, and with this one.
+    may_change: bool,
+    changing: Option<Generation>,
     newest: Option<WorkerId>,
     /// How many slots there are to be, and the most that there ever were.
     pub(crate) wanted: u32,
@@ -43,6 +46,8 @@ pub(crate) struct Rules {
     pub(crate) paused: bool,
     /// Of whom it is watched whether they come back, with nothing in their way.
     pub(crate) must_return: Option<BTreeSet<WorkerId>>,
+    /// How many were parked without being told to stop accepting.
+    pub(crate) served_on: u64,
     pub(crate) stopping: bool,
     pub(crate) exited: Option<u8>,
 }
@@ -62,6 +67,10 @@ pub(crate) struct Known {
     /// When it was parked, and what it listened on then.
     pub(crate) parked_at: Duration,
     pub(crate) parked_on: BTreeSet<ListenerId>,
+    /// It was parked without being told: it accepts, or never did.
+    pub(crate) serves_on: bool,
+    /// It has said, or answered, that it is ready.
+    said: bool,
     /// It was parked, and is to serve again.
     pub(crate) returning: bool,
     /// It drained and had no work left, at least for a moment.
@@ -100,6 +109,8 @@ impl Rules {
             serves: BTreeMap::new(),
             failed_generations: BTreeSet::new(),
             completed: Generation(1),
+            may_change: false,
+            changing: None,
             now: Duration::ZERO,
             last_accepted: None,
             accepted: false,
@@ -111,6 +122,7 @@ impl Rules {
             was_scaled: false,
             paused: false,
             must_return: None,
+            served_on: 0,
             stopping: false,
             exited: None,
         }
@@ -196,7 +208,15 @@ impl Rules {
                 self.given_up.remove(&member.listener);
                 self.open.insert(*member);
             }
-            Event::ReloadRequested { request } => self.pending.extend(request),
+            Event::ReloadRequested { request, listeners } => {
+                self.pending.extend(request);
+                self.may_change |= *listeners == Listeners::Changed && !self.stopping;
+            }
+            Event::ReadySaid { worker, how } => {
+                let said = *how == self.spec.ready;
+                self.known(*worker).said |= said;
+            }
+            Event::Probed { worker, ready, .. } => self.known(*worker).said |= *ready,
             Event::AbortRequested { request }
             | Event::PauseRequested { request }
             | Event::ResumeRequested { request } => {
@@ -214,6 +234,7 @@ impl Rules {
             Event::Tick
             | Event::Configured { .. }
             | Event::Spawned { .. }
+            | Event::StartExtended { .. }
             | Event::AgentArrived { .. }
             | Event::WorkLeft { .. }
             | Event::Drained { .. }
@@ -274,7 +295,9 @@ impl Rules {
             Action::Eligible { worker, listener, on: true, .. } => {
                 let known = self.known(*worker);
                 let listens = known.listening.contains(listener) && !known.channel_ended;
+                let said = known.said || known.was_ready;
                 assert!(listens && !known.gone, "{action:?}, but it does not listen");
+                assert!(said || !self.must_say(), "{action:?}, but it is not ready");
             }
             Action::Reply { request, .. } => {
                 assert!(self.pending.remove(request), "{action:?} answers nobody");
@@ -288,6 +311,7 @@ impl Rules {
             }
             Action::OpenMember { .. }
             | Action::ChangeSlot { .. }
+            | Action::Probe { .. }
             | Action::InspectSockets { .. }
             | Action::Eligible { on: false, .. }
             | Action::LameDuck { .. }
@@ -319,7 +343,11 @@ impl Rules {
         }
         let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
-        let owes = self.owed_in(slot);
+        let changes = self.changing == Some(generation)
+            && !self.workers.values().any(|known| {
+                known.slot == slot && known.generation == generation && known.was_ready
+            });
+        let owes = if changes { BTreeSet::new() } else { self.owed_in(slot) };
         let known = Known {
             slot,
             generation,
@@ -331,6 +359,8 @@ impl Rules {
             ready_at: Duration::ZERO,
             parked_at: Duration::ZERO,
             parked_on: BTreeSet::new(),
+            serves_on: false,
+            said: false,
             returning: false,
             was_quiet: false,
             surplus: false,
@@ -448,11 +478,14 @@ impl Rules {
                 assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
                 (known.slot, known.owes) = (*slot, owes);
             }
-            Notice::RolloutStarted { .. } => self.was_scaled = false,
+            Notice::RolloutStarted { generation } => {
+                self.was_scaled = false;
+                self.changing = std::mem::take(&mut self.may_change).then_some(*generation);
+            }
             Notice::RolloutHeld { paused, .. } => self.paused = *paused,
             Notice::RolloutUndone { .. } => self.paused = false,
             Notice::RolloutEnded(report) => {
-                self.paused = false;
+                (self.paused, self.changing) = (false, None);
                 if report.outcome == Outcome::Succeeded {
                     self.completed = report.generation;
                 } else {
@@ -469,6 +502,7 @@ impl Rules {
             Notice::Bug { what } => panic!("{what}"),
             Notice::WorkerFailed { .. }
             | Notice::WorkerLeft { .. }
+            | Notice::StartExtended { .. }
             | Notice::DrainCut { .. }
             | Notice::Killing { .. }
             | Notice::WorkerLeaving { .. }
@@ -495,7 +529,9 @@ impl Rules {
         (known.was_ready, known.returning) = (true, false);
         (known.turn, known.ready_at) = (turn, now);
         let (slot, listening, owes) = (known.slot, known.listening.clone(), known.owes.clone());
-        assert!(!listening.is_empty(), "{worker} is ready but listens on nothing");
+        let (said, by_listening) = (known.said, self.spec.ready == ReadyWhen::Listening);
+        assert!(said || !self.must_say(), "{worker} is ready but has not said so");
+        assert!(!by_listening || !listening.is_empty(), "{worker} is ready but listens on nothing");
         let open = |listener: &&ListenerId| {
             let served = self.serves.values().any(|serves| serves.contains(*listener));
             let given_up = served && self.given_up.contains(*listener);
@@ -507,6 +543,14 @@ impl Rules {
         self.joining.remove(&slot);
     }
 
+    /// Whether it takes more than to listen, or to run.
+    fn must_say(&self) -> bool {
+        match self.spec.ready {
+            ReadyWhen::Message | ReadyWhen::Notify | ReadyWhen::Probe => true,
+            ReadyWhen::Listening | ReadyWhen::Spawned => false,
+        }
+    }
+
     /// Looks at what is shown of the workers.
     fn seen(&mut self, view: View<'_>) {
         let shown: BTreeMap<WorkerId, WorkerWord> =
@@ -514,7 +558,7 @@ impl Rules {
         for (worker, known) in &mut self.workers {
             match shown.get(worker) {
                 Some(word) => {
-                    known.word = *word;
+                    self.served_on += u64::from(known.is_seen(*word, self.now));
                     known.was_quiet |= *word == WorkerWord::Lingering;
                 }
                 None => assert!(known.gone || self.exited.is_some(), "{worker} is forgotten"),

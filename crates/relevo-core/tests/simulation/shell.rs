@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use relevo_core::{
-    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Member,
-    NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, Spec, WorkerId,
+    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Listeners,
+    Member, NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, Spec, WorkerId,
 };
 
 use crate::process::{Character, Deed, Message, Process};
@@ -134,6 +134,7 @@ impl World {
                 self.tally.refusals += 1;
                 self.send(worker, Message::Refused(query));
             }
+            Action::Probe { worker, .. } => self.probes(worker),
             Action::InspectSockets { worker } => {
                 let inspected = Event::SocketsInspected { worker, unprotected: Vec::new() };
                 self.soon(50, Happening::Told(inspected));
@@ -271,6 +272,17 @@ impl World {
         self.processes.insert(worker, Process::new(character));
         self.says(worker, Event::Spawned { worker, pid: 1000 + worker.0 as u32 });
         self.at(boots, Happening::Does(worker, Deed::Boots));
+    }
+
+    /// It is asked whether it is ready.
+    fn probes(&mut self, worker: WorkerId) {
+        self.tally.probes += 1;
+        if self.processes.get(&worker).is_some_and(|process| process.hung) {
+            return; // until it is given up
+        }
+        let ready = !self.unkind || self.random.percent(60);
+        let answer = if ready { "answered 200" } else { "answered 503" }.to_owned();
+        self.soon(30, Happening::Told(Event::Probed { worker, ready, answer }));
     }
 
     fn opens(&mut self, member: Member) {
@@ -429,9 +441,13 @@ impl World {
             56..63 => {
                 let spec = Box::new(self.other_times());
                 self.told(&Event::Configured { spec });
-                self.told(&Event::ReloadRequested { request });
+                self.told(&Event::ReloadRequested { request, listeners: Listeners::Same });
             }
-            _ => self.told(&Event::ReloadRequested { request }),
+            63..70 => {
+                let listeners = Listeners::Changed;
+                self.told(&Event::ReloadRequested { request, listeners });
+            }
+            _ => self.told(&Event::ReloadRequested { request, listeners: Listeners::Same }),
         }
         if let Some(request) = request.filter(|_| self.random.percent(20)) {
             self.soon(3000, Happening::Told(Event::RequestDropped { request }));
@@ -471,6 +487,7 @@ impl World {
             Notice::WorkerReady { .. } => tally.ready += 1,
             Notice::WorkerLoaded { .. } => tally.loaded += 1,
             Notice::SparePromoted { .. } => tally.promoted += 1,
+            Notice::StartExtended { .. } => tally.starts_extended += 1,
             Notice::FirstStartFailed { .. } => tally.first_starts_failed += 1,
             Notice::RolloutWaits { .. } => tally.rollouts_waited += 1,
             Notice::DrainCut { .. } => tally.drains_cut += 1,
@@ -540,6 +557,7 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::StoppedAccepting { .. }
             | Event::Drained { .. }
             | Event::SocketsInspected { .. }
+            | Event::Probed { .. }
             | Event::QueuesEmptied
             | Event::RequestDropped { .. }
     )

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Moved,
-    Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Surge,
-    Time, Wish, WorkerId,
+    Action, Answer, Balance, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Listeners,
+    Member, Moved, Notice, Outcome, QueryId, ReadyWhen, RequestId, Scale, ScaleOutcome, Seat, Spec,
+    Step, Supervisor, Surge, Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -20,6 +20,7 @@ pub(super) fn spec(slots: u32) -> Spec {
         slots,
         balance: Balance::Kernel,
         agent: true,
+        ready: ReadyWhen::Listening,
         ready_timeout: secs(30),
         probation: secs(0),
         surge: Surge::Workers(1),
@@ -189,7 +190,17 @@ impl Service {
     }
 
     pub(super) fn reload(&mut self, request: impl Into<Option<u64>>) -> Vec<Action> {
-        self.happens(Event::ReloadRequested { request: request.into().map(RequestId) })
+        self.reload_to(request, Listeners::Same)
+    }
+
+    /// The same, where what the service listens on may change.
+    pub(super) fn reload_to(
+        &mut self,
+        request: impl Into<Option<u64>>,
+        listeners: Listeners,
+    ) -> Vec<Action> {
+        let request = request.into().map(RequestId);
+        self.happens(Event::ReloadRequested { request, listeners })
     }
 
     pub(super) fn abort(&mut self, request: u64) -> Vec<Action> {
@@ -262,6 +273,7 @@ fn line(action: &Action) -> Option<String> {
             format!("answer {worker} with connections of {}", socket(*member))
         }
         Action::Refuse { worker, errno, .. } => format!("refuse {worker}, error {errno}"),
+        Action::Probe { worker, listener } => format!("probe {worker} on {listener}"),
         Action::InspectSockets { worker } => format!("inspect {worker}"),
         Action::Accept { member, on } => format!("accept {}{}", socket(*member), off(on)),
         Action::Eligible { worker, listener, on, .. } => {
