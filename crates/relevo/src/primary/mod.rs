@@ -11,6 +11,7 @@
 //! | `output/` | what workers write, on its way out |
 //! | `reading.rs`, `reload.rs` | configurations, and which of them counts |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
+//! | `readiness.rs`, `notifications.rs`, `probes.rs` | hearing, and asking, whether workers are ready |
 //! | `signals.rs`, `notify.rs` | signals in, the service manager's socket out |
 //! | `log.rs` | the words for what the core tells |
 
@@ -22,10 +23,13 @@ mod hub;
 mod inspect_port;
 mod log;
 mod native;
+mod notifications;
 mod notify;
 mod output;
 mod perform;
+mod probes;
 mod processes;
+mod readiness;
 mod reading;
 mod reload;
 mod signals;
@@ -49,8 +53,10 @@ use clock::Clock;
 use control::{Control, Wish};
 pub(crate) use hub::DrainWords;
 use hub::{HubHandle, Told};
+use notifications::Notifications;
 use notify::Notifier;
 use output::{Output, Stream};
+use probes::Probes;
 use processes::{Launched, Processes};
 pub(crate) use reading::{Machine, Reading};
 use signals::SignalSource;
@@ -71,6 +77,8 @@ pub(crate) struct Primary {
     supervisor: Supervisor,
     hub: HubHandle,
     processes: Processes,
+    notifications: Notifications,
+    probes: Probes,
     output: Output,
     control: Control,
     notifier: Notifier,
@@ -152,6 +160,8 @@ impl Primary {
             }
             Token::Process(worker) => self.on_process_end(worker),
             Token::Launch(worker) => self.on_launch(worker),
+            Token::Notification(worker) => self.on_notification(worker),
+            Token::Probe(worker) => self.on_probe(worker),
             Token::Output(worker, stream) => {
                 if !self.output.read(worker, stream) {
                     self.end_output(worker, stream);
@@ -199,7 +209,9 @@ impl Primary {
                     let status = self.status();
                     self.control.answer(client, id, Ok(status));
                 }
-                Wish::Reload { client, id, wait } => self.reload_for(client, id, wait),
+                Wish::Reload { client, id, wait, listeners } => {
+                    self.reload_for(client, id, wait, listeners);
+                }
                 Wish::DryRun { client, id } => {
                     let difference = self.reading.difference();
                     self.control.answer(client, id, difference);
@@ -216,6 +228,7 @@ impl Primary {
             balance: self.balance,
             releases: &self.releases,
             sight: &sight,
+            notifications: &self.notifications,
         };
         status::status(&self.supervisor.view(), &around)
     }
@@ -228,6 +241,7 @@ impl Primary {
             self.processes.kill_group(worker);
             self.end_output(worker, Stream::Out);
             self.end_output(worker, Stream::Err);
+            self.end_hearing(worker);
             self.processes.bury(worker);
             self.hub.end_channel(worker);
             self.events.push_back(failed);
@@ -249,6 +263,9 @@ impl Primary {
         while self.releases.len() > RELEASES_KEPT {
             self.releases.pop_first();
         }
+        if let Some(socket) = started.notify {
+            self.notifications.add(worker, socket);
+        }
         self.hub.add_channel(worker, started.channel);
         self.output.add(worker, Stream::Out, slot, started.stdout);
         self.output.add(worker, Stream::Err, slot, started.stderr);
@@ -258,6 +275,7 @@ impl Primary {
         };
         watch(self.processes.pidfd(worker), Token::Process(worker))?;
         watch(self.processes.launch(worker), Token::Launch(worker))?;
+        watch(self.notifications.fd(worker), Token::Notification(worker))?;
         for stream in [Stream::Out, Stream::Err] {
             watch(self.output.fd(worker, stream), Token::Output(worker, stream))?;
         }
@@ -285,6 +303,7 @@ impl Primary {
             return;
         }
         self.on_launch(worker);
+        self.on_notification(worker);
         if let Some(fd) = self.processes.pidfd(worker) {
             let _ = self.poller.remove(fd);
         }
@@ -295,6 +314,7 @@ impl Primary {
     fn bury(&mut self, worker: WorkerId) {
         self.end_output(worker, Stream::Out);
         self.end_output(worker, Stream::Err);
+        self.end_hearing(worker);
         if let Some(exit) = self.processes.bury(worker) {
             self.events.push_back(Event::Exited { worker, exit });
         }

@@ -22,6 +22,7 @@ impl Primary {
                 self.hub.answer(worker, query, member, given);
             }
             Action::Refuse { worker, query, errno } => self.hub.refuse(worker, query, errno),
+            Action::Probe { worker, listener } => self.probe(worker, listener),
             Action::InspectSockets { worker } => {
                 let unprotected = self.inspect_sockets(worker);
                 self.events.push_back(Event::SocketsInspected { worker, unprotected });

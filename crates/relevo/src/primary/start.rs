@@ -20,8 +20,10 @@ use super::agent_file::AgentFile;
 use super::clock::Clock;
 use super::control::Control;
 use super::hub::{DrainWords, HubHandle, HubSettings, Inherited};
+use super::notifications::Notifications;
 use super::notify::Notifier;
 use super::output::Output;
+use super::probes::Probes;
 use super::processes::Processes;
 use super::signals::SignalSource;
 use super::token::Token;
@@ -121,6 +123,8 @@ impl Primary {
             supervisor: Supervisor::new(reading.spec(reading.current()), clock.now(), seed()),
             hub,
             processes: Processes::default(),
+            notifications: Notifications::default(),
+            probes: Probes::default(),
             output,
             control,
             notifier: Notifier::new(notify_socket.as_deref()),

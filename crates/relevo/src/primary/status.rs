@@ -14,6 +14,7 @@ use relevo_wire::status as wire;
 
 use super::hub::Sight;
 use super::log;
+use super::notifications::Notifications;
 
 /// What the core does not know.
 pub(crate) struct Surroundings<'a> {
@@ -21,6 +22,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) balance: Balance,
     pub(crate) releases: &'a BTreeMap<Generation, PathBuf>,
     pub(crate) sight: &'a Sight,
+    pub(crate) notifications: &'a Notifications,
 }
 
 impl Surroundings<'_> {
@@ -149,6 +151,7 @@ fn worker(view: WorkerView, around: &Surroundings<'_>) -> wire::Worker {
         requests: None,
         active_requests: None,
         loop_lag_ms: None,
+        status: around.notifications.status(view.id).map(str::to_owned),
     }
 }
 

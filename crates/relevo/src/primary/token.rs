@@ -19,6 +19,10 @@ pub(crate) enum Token {
     /// Whether its program was executed.
     Launch(WorkerId),
     Output(WorkerId, Stream),
+    /// What it notifies.
+    Notification(WorkerId),
+    /// Its answer to the question whether it is ready.
+    Probe(WorkerId),
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -36,6 +40,8 @@ impl Token {
             Self::Output(worker, Stream::Out) => (6, worker.0),
             Self::Output(worker, Stream::Err) => (7, worker.0),
             Self::Lock => (8, 0),
+            Self::Notification(worker) => (9, worker.0),
+            Self::Probe(worker) => (10, worker.0),
         };
         (kind << KIND_SHIFT) | (payload & PAYLOAD)
     }
@@ -54,6 +60,8 @@ impl Token {
             6 => Self::Output(worker, Stream::Out),
             7 => Self::Output(worker, Stream::Err),
             8 => Self::Lock,
+            9 => Self::Notification(worker),
+            10 => Self::Probe(worker),
             _ => return None,
         })
     }
@@ -76,6 +84,8 @@ mod tests {
             Token::Launch(worker),
             Token::Output(worker, Stream::Out),
             Token::Output(worker, Stream::Err),
+            Token::Notification(worker),
+            Token::Probe(worker),
         ] {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }

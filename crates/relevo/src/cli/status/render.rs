@@ -18,6 +18,7 @@ pub(super) fn status(status: &Status, colour: bool) -> String {
     let mut page = headline(status, colour);
     page.push('\n');
     page.push_str(&slots(&status.slots).render(colour));
+    page.push_str(&said(&status.slots));
     page.push('\n');
     if status.listeners.is_empty() {
         page.push_str("no listener\n");
@@ -29,6 +30,13 @@ pub(super) fn status(status: &Status, colour: bool) -> String {
         page.push_str(&rollout(last, colour));
     }
     page
+}
+
+/// What workers say of themselves.
+fn said(slots: &[Slot]) -> String {
+    let workers = slots.iter().flat_map(|slot| &slot.workers);
+    let said = workers.filter_map(|worker| Some((worker.id, worker.status.as_deref()?)));
+    said.map(|(id, status)| format!("worker {id} says: {}\n", printable(status))).collect()
 }
 
 /// The colour of a service's state.

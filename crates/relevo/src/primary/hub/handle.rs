@@ -124,6 +124,10 @@ impl HubHandle {
         self.order(Order::Refuse { worker, query, errno });
     }
 
+    pub(crate) fn probe(&self, worker: WorkerId, listener: ListenerId, connection: OwnedFd) {
+        self.order(Order::Probe { worker, listener, connection });
+    }
+
     pub(crate) fn accept(&self, member: Member, on: bool) {
         self.order(Order::Accept { member, on });
     }

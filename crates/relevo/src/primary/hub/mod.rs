@@ -18,6 +18,7 @@
 //! | `said.rs`, `answers.rs` | what workers say, and what they are told |
 //! | `members.rs`, `wishes.rs` | listening sockets |
 //! | `dealing.rs` | carrying out what the dealer decides |
+//! | `probes.rs` | asking a worker whether it is ready |
 //! | `handover.rs` | connections that workers give away |
 //! | `tickets.rs` | the keys of TLS sessions |
 
@@ -28,6 +29,7 @@ mod handle;
 mod handover;
 mod members;
 mod order;
+mod probes;
 mod said;
 mod thread;
 mod tickets;
@@ -71,6 +73,8 @@ struct Hub {
     connections: Connections,
     /// Those of them that a worker handed over.
     arrivals: BTreeMap<u64, Arrived>,
+    /// Those by which a worker is asked whether it is ready.
+    probes: BTreeMap<u64, WorkerId>,
     drain_words: DrainWords,
     inherited: Vec<Inherited>,
     queries: BTreeMap<QueryId, Pending>,

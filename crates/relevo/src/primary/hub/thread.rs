@@ -47,6 +47,7 @@ impl Hub {
             members: BTreeMap::new(),
             connections: BTreeMap::new(),
             arrivals: BTreeMap::new(),
+            probes: BTreeMap::new(),
             drain_words,
             inherited,
             queries: BTreeMap::new(),
@@ -141,6 +142,9 @@ impl Hub {
             Order::CloseMember { member } => self.close_member(member),
             Order::Answer { worker, query, member, given } => {
                 self.answer(worker, query, member, given);
+            }
+            Order::Probe { worker, listener, connection } => {
+                self.probe(worker, listener, connection);
             }
             Order::Refuse { worker, query, errno } => self.refuse(worker, query, errno),
             Order::Accept { member, on } => self.deal(DealerEvent::Accept { member, on }),
