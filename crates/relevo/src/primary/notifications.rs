@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use relevo_core::{Event, ReadyWhen, Time, WorkerId};
-use relevo_sys::notified::{MAX_NOTIFICATION, NotifySocket, belongs_to};
+use relevo_sys::notified::{MAX_NOTIFICATION, Notification, NotifySocket, belongs_to};
 use relevo_sys::random::random_bytes;
 use relevo_sys::{Errno, Pid};
 
@@ -24,7 +24,9 @@ pub(crate) struct Notifications(BTreeMap<WorkerId, Notified>);
 struct Notified {
     socket: NotifySocket,
     status: Option<String>,
-    told_at: Option<Time>,
+    /// When the log was last told its status, and what was wrong with a message.
+    status_told: Option<Time>,
+    fault_told: Option<Time>,
 }
 
 /// What came of reading.
@@ -47,7 +49,8 @@ pub(super) fn socket(worker: WorkerId) -> Result<(NotifySocket, String), Errno> 
 
 impl Notifications {
     pub(super) fn add(&mut self, worker: WorkerId, socket: NotifySocket) {
-        self.0.insert(worker, Notified { socket, status: None, told_at: None });
+        self.0
+            .insert(worker, Notified { socket, status: None, status_told: None, fault_told: None });
     }
 
     /// The worker is gone.
@@ -71,42 +74,57 @@ impl Notifications {
         let Some(notified) = self.0.get_mut(&worker) else { return heard };
         for _ in 0..AT_ONCE {
             let Ok(Some(message)) = notified.socket.receive() else { break };
-            let is_its = message.sender.zip(pid).is_some_and(|(from, pid)| belongs_to(from, pid));
-            match (is_its, message.text) {
-                (true, Some(text)) => {
-                    let before = notified.status.clone();
-                    notified.take(worker, &String::from_utf8_lossy(&text), &mut heard.events);
-                    if let Some(status) = notified.status.clone().filter(|now| Some(now) != before.as_ref()) {
-                        notified.tell(now, &mut heard, || format!("worker {worker}: {status}"));
-                    }
+            match fault_of(&message, pid) {
+                Some(fault) if is_due(&mut notified.fault_told, now) => {
+                    heard.lines.push(format!("worker {worker}: {fault}"));
                 }
-                (true, None) => notified.tell(now, &mut heard, || {
-                    format!("worker {worker}: a notification longer than {MAX_NOTIFICATION} bytes was not read")
-                }),
-                (false, _) => notified.tell(now, &mut heard, || {
-                    let who = match message.sender {
-                        Some(pid) => format!("pid {}", pid.as_raw_pid()),
-                        None => "a process that cannot be seen from here".to_owned(),
-                    };
-                    format!("worker {worker}: a notification of {who} was not read: it has ended, or is none of the worker's processes")
-                }),
+                Some(_) => {}
+                None => notified.take(worker, &message, now, &mut heard),
             }
         }
         heard
     }
 }
 
+/// Why a message is not read.
+fn fault_of(message: &Notification, worker: Option<Pid>) -> Option<String> {
+    let is_its = message.sender.zip(worker).is_some_and(|(from, worker)| belongs_to(from, worker));
+    if !is_its {
+        let who = match message.sender {
+            Some(pid) => format!("pid {}", pid.as_raw_pid()),
+            None => "a process that cannot be seen from here".to_owned(),
+        };
+        return Some(format!(
+            "a notification of {who} was not read: it has ended, or is none of the worker's processes"
+        ));
+    }
+    let too_long = || format!("a notification longer than {MAX_NOTIFICATION} bytes was not read");
+    message.text.is_none().then(too_long)
+}
+
+/// Not too often: whoever notifies without end is told of once a second.
+fn is_due(told: &mut Option<Time>, now: Time) -> bool {
+    let due = told.is_none_or(|at| now >= at + TOLD_EVERY);
+    if due {
+        *told = Some(now);
+    }
+    due
+}
+
 impl Notified {
-    /// Not too often: whoever notifies without end is told of once a second.
-    fn tell(&mut self, now: Time, heard: &mut Heard, line: impl FnOnce() -> String) {
-        if self.told_at.is_none_or(|at| now >= at + TOLD_EVERY) {
-            self.told_at = Some(now);
-            heard.lines.push(line());
+    fn take(&mut self, worker: WorkerId, message: &Notification, now: Time, heard: &mut Heard) {
+        let text = String::from_utf8_lossy(message.text.as_deref().unwrap_or_default());
+        let before = self.status.clone();
+        self.take_lines(worker, &text, &mut heard.events);
+        if let Some(status) = self.status.as_ref().filter(|_| self.status != before)
+            && is_due(&mut self.status_told, now)
+        {
+            heard.lines.push(format!("worker {worker}: {status}"));
         }
     }
 
     /// What is not known is left aside, as the manual wants it.
-    fn take(&mut self, worker: WorkerId, text: &str, events: &mut Vec<Event>) {
+    fn take_lines(&mut self, worker: WorkerId, text: &str, events: &mut Vec<Event>) {
         for line in text.lines() {
             match line.split_once('=') {
                 Some(("READY", "1")) => {
@@ -141,9 +159,9 @@ mod tests {
 
     fn taken(text: &str) -> (Vec<Event>, Option<String>) {
         let (socket, _) = socket(WorkerId(7)).unwrap();
-        let mut notified = Notified { socket, status: None, told_at: None };
+        let mut notified = Notified { socket, status: None, status_told: None, fault_told: None };
         let mut events = Vec::new();
-        notified.take(WorkerId(7), text, &mut events);
+        notified.take_lines(WorkerId(7), text, &mut events);
         (events, notified.status)
     }
 
