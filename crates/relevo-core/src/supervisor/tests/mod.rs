@@ -1,5 +1,6 @@
 //! Every transition, one by one. `tests/simulation.rs` throws them together.
 
+mod changed_listeners;
 mod configuration;
 mod crash;
 mod drain;
@@ -9,6 +10,7 @@ mod leave;
 mod listeners;
 mod outage;
 mod readiness;
+mod ready_when;
 mod requests;
 mod rollout;
 mod scaling;
