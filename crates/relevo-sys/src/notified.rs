@@ -1,7 +1,7 @@
 //! The receiving end of `sd_notify(3)`: a datagram socket that says who has sent what.
 //!
 //! The kernel adds the sender to each message (`SO_PASSCRED` and `SCM_CREDENTIALS`, unix(7)). Descriptors
-//! that come along are closed at once: that is what the sender of `BARRIER=1` waits for.
+//! that come along are closed with it: that is what the sender of `BARRIER=1` waits for.
 
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -29,12 +29,14 @@ pub struct NotifySocket {
 }
 
 /// One message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Notification {
     /// What was sent; `None` where it was longer than [`MAX_NOTIFICATION`].
     pub text: Option<Vec<u8>>,
     /// Who sent it; `None` where that process is not visible from here.
     pub sender: Option<Pid>,
+    /// The descriptors that came along: the sender may wait until they are closed, and end then.
+    pub descriptors: Vec<OwnedFd>,
 }
 
 impl NotifySocket {
@@ -81,15 +83,19 @@ impl NotifySocket {
                 errno => Err(errno),
             };
         };
-        let sender = sender_of(&message);
+        let (sender, descriptors) = came_along(&message);
         let whole = message.msg_flags & libc::MSG_TRUNC == 0;
-        Ok(Some(Notification { text: whole.then(|| bytes[..received].to_vec()), sender }))
+        Ok(Some(Notification {
+            text: whole.then(|| bytes[..received].to_vec()),
+            sender,
+            descriptors,
+        }))
     }
 }
 
-/// Who has sent a message. What else came with it is closed.
-fn sender_of(message: &libc::msghdr) -> Option<Pid> {
-    let mut sender = None;
+/// Who has sent a message, and which descriptors came with it.
+fn came_along(message: &libc::msghdr) -> (Option<Pid>, Vec<OwnedFd>) {
+    let (mut sender, mut descriptors) = (None, Vec::new());
     // SAFETY: the kernel has filled in this header and its control buffer, which is alive.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
     while !next.is_null() {
@@ -114,7 +120,7 @@ fn sender_of(message: &libc::msghdr) -> Option<Pid> {
                     // SAFETY: likewise; the control buffer's data need not be aligned.
                     let number = unsafe { place.read_unaligned() };
                     // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
-                    drop(unsafe { OwnedFd::from_raw_fd(number) });
+                    descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
                 }
             }
             _ => {}
@@ -122,7 +128,7 @@ fn sender_of(message: &libc::msghdr) -> Option<Pid> {
         // SAFETY: both headers are the kernel's, as above.
         next = unsafe { libc::CMSG_NXTHDR(message, next) };
     }
-    sender
+    (sender, descriptors)
 }
 
 /// Whether a process belongs to a worker, which leads a session of its own: whether it is the worker, in
@@ -169,11 +175,12 @@ mod tests {
     #[test]
     fn a_message_and_its_sender() {
         let (receiver, sender) = pair("plain");
-        assert_eq!(receiver.receive(), Ok(None));
+        assert!(receiver.receive().unwrap().is_none());
         sender.send(b"READY=1").unwrap();
-        let expected = Notification { text: Some(b"READY=1".to_vec()), sender: Some(own_pid()) };
-        assert_eq!(receiver.receive(), Ok(Some(expected)));
-        assert_eq!(receiver.receive(), Ok(None));
+        let received = receiver.receive().unwrap().unwrap();
+        assert_eq!(received.text.as_deref(), Some(b"READY=1".as_slice()));
+        assert_eq!((received.sender, received.descriptors.len()), (Some(own_pid()), 0));
+        assert!(receiver.receive().unwrap().is_none());
     }
 
     #[test]
@@ -184,11 +191,11 @@ mod tests {
         let length = |taken: Option<Notification>| taken.unwrap().text.map(|text| text.len());
         assert_eq!(length(receiver.receive().unwrap()), Some(MAX_NOTIFICATION));
         assert_eq!(length(receiver.receive().unwrap()), None);
-        assert_eq!(receiver.receive(), Ok(None));
+        assert!(receiver.receive().unwrap().is_none());
     }
 
     #[test]
-    fn descriptors_are_closed() {
+    fn descriptors_are_closed_with_their_message() {
         let (receiver, sender) = pair("barrier");
         let (ours, theirs) = crate::scm::channel_pair().unwrap();
         crate::scm::send(sender.as_fd(), b"BARRIER=1", Some(theirs.as_fd())).unwrap();
@@ -196,7 +203,10 @@ mod tests {
         let mut byte = [0];
         let nothing = rustix::io::read(&ours, &mut byte);
         assert_eq!(nothing, Err(Errno::AGAIN), "the other end is on its way");
-        assert!(receiver.receive().unwrap().unwrap().text.is_some());
+        let received = receiver.receive().unwrap().unwrap();
+        assert_eq!(received.descriptors.len(), 1);
+        assert_eq!(rustix::io::read(&ours, &mut byte), Err(Errno::AGAIN));
+        drop(received);
         assert_eq!(rustix::io::read(&ours, &mut byte), Ok(0), "the other end is closed");
     }
 

@@ -343,7 +343,7 @@ impl World {
     }
 
     /// Who accepts from this socket by itself.
-    fn acceptors(&self, member: Member) -> Vec<WorkerId> {
+    pub(crate) fn acceptors(&self, member: Member) -> Vec<WorkerId> {
         self.processes
             .iter()
             .filter(|(_, process)| process.accepts_on(member.listener))

@@ -12,6 +12,7 @@
 //! | `reading.rs`, `reload.rs` | configurations, and which of them counts |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
 //! | `readiness.rs`, `notifications.rs`, `probes.rs` | hearing, and asking, whether workers are ready |
+//! | `trial.rs` | trying one worker aside |
 //! | `signals.rs`, `notify.rs` | signals in, the service manager's socket out |
 //! | `log.rs` | the words for what the core tells |
 
@@ -36,6 +37,7 @@ mod signals;
 mod start;
 mod status;
 mod token;
+mod trial;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -62,6 +64,7 @@ pub(crate) use reading::{Machine, Reading};
 use signals::SignalSource;
 pub(crate) use start::{Service, StartError};
 use token::Token;
+pub(crate) use trial::Trial;
 
 /// How many generations' release directories are remembered.
 const RELEASES_KEPT: usize = 16;
@@ -86,6 +89,8 @@ pub(crate) struct Primary {
     events: VecDeque<Event>,
     releases: BTreeMap<Generation, PathBuf>,
     exit: Option<u8>,
+    /// If it is only to be seen whether a worker becomes ready.
+    trial: Option<Trial>,
     /// Says to everybody that a service of this name runs, and dies with us.
     lock: LockGuard,
 }
@@ -93,6 +98,10 @@ pub(crate) struct Primary {
 impl Primary {
     /// Runs the service to its end and returns the exit code.
     pub(crate) fn run(mut self) -> u8 {
+        self.live()
+    }
+
+    fn live(&mut self) -> u8 {
         let mut ready = Vec::new();
         self.events.push_back(Event::Tick);
         loop {

@@ -48,8 +48,10 @@ impl Primary {
             Action::Notify(notify) => self.notify(notify),
             Action::Tell(notice) => {
                 self.follow_rollout(&notice);
-                let line = log::line(&notice, |worker| self.processes.pid_for_log(worker));
-                self.output.say(&line);
+                if !self.note_trial(&notice) {
+                    let line = log::line(&notice, |worker| self.processes.pid_for_log(worker));
+                    self.output.say(&line);
+                }
             }
             Action::Exit { code } => self.exit = Some(code),
         }

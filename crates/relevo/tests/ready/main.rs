@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod boot;
 mod extend;
 mod http;
 mod listeners;
@@ -29,7 +30,7 @@ impl Steps {
 
     /// What every worker does that is started from now on.
     pub(crate) fn set(&self, steps: &[&str]) {
-        std::fs::write(self.0.join("steps"), steps.join("\n")).expect("the file with the steps");
+        std::fs::write(self.file(), steps.join("\n")).expect("the file with the steps");
     }
 
     /// The step that waits until the test says `go`.
@@ -45,10 +46,14 @@ impl Steps {
         self.0.join("go")
     }
 
+    pub(crate) fn file(&self) -> PathBuf {
+        self.0.join("steps")
+    }
+
     pub(crate) fn service(&self, options: &str) -> Setup {
         Setup::new(22, fixture("readiness.js"))
             .options(options)
-            .env("STEPS_FILE", self.0.join("steps").display())
+            .env("STEPS_FILE", self.file().display())
             .env("NOTIFIER", std::env::current_exe().expect("this test's own path").display())
     }
 }

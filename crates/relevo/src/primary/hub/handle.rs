@@ -40,6 +40,8 @@ pub(crate) struct HubHandle {
 pub(crate) struct HubSettings {
     /// How many connections may wait in a socket's queue.
     pub(crate) backlog: u32,
+    /// Whether sockets are made where nobody looks for them.
+    pub(crate) aside: bool,
     /// Sockets that Relevo itself was started with.
     pub(crate) inherited: Vec<Inherited>,
     /// How workers are to drain.

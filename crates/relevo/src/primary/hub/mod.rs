@@ -16,13 +16,14 @@
 //! | `thread.rs` | the hub's loop |
 //! | `channels.rs`, `wire.rs` | channels as bytes |
 //! | `said.rs`, `answers.rs` | what workers say, and what they are told |
-//! | `members.rs`, `wishes.rs` | listening sockets |
+//! | `members.rs`, `wishes.rs`, `aside.rs` | listening sockets |
 //! | `dealing.rs` | carrying out what the dealer decides |
 //! | `probes.rs` | asking a worker whether it is ready |
 //! | `handover.rs` | connections that workers give away |
 //! | `tickets.rs` | the keys of TLS sessions |
 
 mod answers;
+mod aside;
 mod channels;
 mod dealing;
 mod handle;
@@ -65,6 +66,8 @@ struct Hub {
     /// What the queue of reports has not taken yet.
     unreported: VecDeque<Report>,
     backlog: u32,
+    /// Whether sockets are made where nobody looks for them.
+    aside: bool,
     dealer: Dealer,
     wires: BTreeMap<WorkerId, Wire>,
     /// Whose wires may have something to write.

@@ -29,7 +29,7 @@ impl Hub {
     pub(super) fn new(
         clock: Clock,
         dealer: Dealer,
-        HubSettings { backlog, inherited, drain_words }: HubSettings,
+        HubSettings { backlog, aside, inherited, drain_words }: HubSettings,
         ends: Ends,
     ) -> Result<Self, Errno> {
         let poller = Poller::new()?;
@@ -41,6 +41,7 @@ impl Hub {
             ends,
             unreported: VecDeque::new(),
             backlog,
+            aside,
             dealer,
             wires: BTreeMap::new(),
             talked_to: BTreeSet::new(),
