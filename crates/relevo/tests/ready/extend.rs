@@ -43,7 +43,7 @@ fn there_is_an_end_to_it() {
     let service = steps.service("-w 1 --ready-timeout 10s --probation 0s").start();
     steps.set(&["extend 3600000", &steps.until_go(), &listen]);
     let reload = reload(&service, &[]);
-    service.wait_for_line("it may take 100 s to be ready, and no longer");
+    service.wait_for_line("it may take 100.0 s to be ready, and no longer");
     steps.go();
     assert_reloaded(reload, &service);
 }
