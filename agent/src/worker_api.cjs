@@ -20,6 +20,7 @@ function offerWorkerApi() {
     generation: number('RELEVO_GENERATION'),
     release: process.env.RELEVO_RELEASE,
     ready: () => say({ act: 'ready' }),
+    extendReady: (ms) => say({ act: 'extend', ms: needTime(ms, 'extendReady') }),
     onDrain: (hook) => { drainHooks.push(needFunction(hook, 'onDrain')); },
     keep: (socket) => { kept.add(socket); },
     broadcast,
@@ -36,6 +37,11 @@ function moveTo(slot) {
 function needFunction(value, name) {
   if (typeof value !== 'function') throw new TypeError(`${name} needs a function, not ${typeof value}`);
   return value;
+}
+
+function needTime(value, name) {
+  if (!Number.isFinite(value) || value < 0) throw new TypeError(`${name} needs a time in milliseconds, not ${value}`);
+  return Math.min(Math.ceil(value), Number.MAX_SAFE_INTEGER);
 }
 
 function broadcast(message) {

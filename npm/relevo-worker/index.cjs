@@ -22,6 +22,12 @@ function ready() {
   if (here) here.ready();
 }
 
+function extendReady(ms) {
+  if (!Number.isFinite(ms) || ms < 0) throw new TypeError(`extendReady wants a time in milliseconds, not ${ms}`);
+  const here = agent();
+  if (here && typeof here.extendReady === 'function') here.extendReady(ms);
+}
+
 function onDrain(listener) {
   mustBeFunction('onDrain', listener);
   const here = agent();
@@ -62,6 +68,7 @@ const worker = Object.freeze({
 });
 
 exports.ready = ready;
+exports.extendReady = extendReady;
 exports.onDrain = onDrain;
 exports.keep = keep;
 exports.broadcast = broadcast;

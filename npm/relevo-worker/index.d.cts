@@ -31,6 +31,14 @@ export const worker: Worker;
 export function ready(): void;
 
 /**
+ * Asks for more time to become ready: `ms` milliseconds from now, where that is longer than what is left of
+ * `--ready-timeout`. Relevo grants ten times `--ready-timeout` in all, and no more than an hour.
+ *
+ * @throws {TypeError} if `ms` is no number, or below 0
+ */
+export function extendReady(ms: number): void;
+
+/**
  * Calls `listener` when this worker begins to drain: it accepts nothing more, finishes what it has, and ends then.
  * Stop here what would begin new work: timers, consumers of a queue, intervals. The worker does not end before the
  * returned promise has settled, or the deadline has passed. The connections are not yours to close: they are handed

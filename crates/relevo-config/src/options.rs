@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use relevo_core::{Limits, Spec};
 
 use crate::{
-    Backlog, BalanceWord, EnvPair, HandoverWord, IgnoreGlob, ReloadAt, RequestLimit, ServiceName,
-    Size, Span, Standby, StopSignal, SurgeWord, WeightsWord, Workers,
+    Backlog, BalanceWord, EnvPair, HandoverWord, IgnoreGlob, ReadyWord, ReloadAt, RequestLimit,
+    ServiceName, Size, Span, Standby, StopSignal, SurgeWord, WeightsWord, Workers,
 };
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
@@ -22,6 +22,8 @@ pub struct Options {
     pub weights: WeightsWord,
     /// `--backlog`
     pub backlog: Backlog,
+    /// `--ready`: when a new worker counts as ready.
+    pub ready: ReadyWord,
     /// `--ready-timeout`: how long a new worker may take until it is ready.
     pub ready_timeout: Span,
     /// `--probation`: how long the first new worker of a rollout serves before the others follow.
@@ -84,6 +86,7 @@ impl Default for Options {
             balance: BalanceWord::default(),
             weights: WeightsWord::default(),
             backlog: Backlog::default(),
+            ready: ReadyWord::default(),
             ready_timeout: Span::seconds(30),
             probation: Span::seconds(1),
             surge: SurgeWord::default(),
@@ -123,6 +126,7 @@ impl Options {
             slots: slots.clamp(1, Spec::MAX_SLOTS),
             balance: self.balance.balance(),
             agent: self.agent,
+            ready: self.ready.when(),
             ready_timeout: self.ready_timeout.duration(),
             probation: self.probation.duration(),
             surge: self.surge.surge(),
@@ -159,6 +163,7 @@ mod tests {
             slots: 4,
             balance: Balance::Auto,
             agent: true,
+            ready: relevo_core::ReadyWhen::Listening,
             ready_timeout: Duration::from_secs(30),
             probation: Duration::from_secs(1),
             surge: Surge::Workers(1),

@@ -219,7 +219,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 31] = [
+const TABLE: [Setting; 32] = [
     Setting::new(
         "name",
         "NAME",
@@ -246,10 +246,12 @@ const TABLE: [Setting; 31] = [
     .refused("the groups of listening sockets that are open were made for the other one"),
     value!(Number backlog, "backlog", "N", "How many connections may wait in a socket's queue")
         .refused("the listening sockets that are open keep their queues"),
+    value!(Text ready, "ready", "WHEN",
+        "When a new worker is ready: listening (it listens), message (process.send('ready')), notify (READY=1 to NOTIFY_SOCKET), http:/PATH (it answers 2xx there), spawned (its program runs, for apps without a port)"),
     Setting::new(
         "ready-timeout",
         "TIME",
-        "How long a new worker may take until it listens",
+        "How long a new worker may take until it is ready",
         Takes::Number(|options, text| {
             options.ready_timeout = Span::parse_positive(text)?;
             Ok(())

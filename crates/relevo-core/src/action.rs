@@ -71,6 +71,14 @@ pub enum Action {
         /// The system's error number.
         errno: i32,
     },
+    /// Ask the worker, through a connection of its own to what it has of this listener, whether it is
+    /// ready; answered by `Probed`. An earlier request that has no answer yet is given up.
+    Probe {
+        /// Whom.
+        worker: WorkerId,
+        /// Where.
+        listener: ListenerId,
+    },
     /// Look at what the worker's process listens on; answered by `SocketsInspected`.
     InspectSockets {
         /// Whose sockets.
@@ -310,6 +318,17 @@ pub enum Notice {
         worker: WorkerId,
         /// Where.
         slot: Slot,
+    },
+    /// A starting worker has asked for more time.
+    StartExtended {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// How long it may take now, from its start.
+        within: Duration,
+        /// Whether that is as much as any may.
+        is_all: bool,
     },
     /// A worker ended, or had to be ended, although nobody had asked for it.
     WorkerFailed {

@@ -1,8 +1,12 @@
 //! What can happen: everything the [`Supervisor`](crate::Supervisor) is ever told.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::{Cause, ListenerId, Member, Moved, QueryId, RequestId, Scale, Spec, Wish, WorkerId};
+use crate::{
+    Cause, ListenerId, Listeners, Member, Moved, QueryId, ReadyWhen, RequestId, Scale, Spec, Wish,
+    WorkerId,
+};
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,29 @@ pub enum Event {
     AgentArrived {
         /// Who has it.
         worker: WorkerId,
+    },
+    /// The worker says that it is ready.
+    ReadySaid {
+        /// Who.
+        worker: WorkerId,
+        /// In which way.
+        how: ReadyWhen,
+    },
+    /// The worker asks for more time until it must be ready.
+    StartExtended {
+        /// Who.
+        worker: WorkerId,
+        /// How much, from now on.
+        by: Duration,
+    },
+    /// `Probe` is done.
+    Probed {
+        /// Who was asked.
+        worker: WorkerId,
+        /// Whether the answer was the right one.
+        ready: bool,
+        /// What came of it, for a person to read.
+        answer: String,
     },
     /// The worker asks to listen; it is owed exactly one `Answer` or `Refuse`.
     ListenRequested {
@@ -156,6 +183,8 @@ pub enum Event {
         cause: Cause,
         /// Who is owed a reply, if anybody (a signal is owed none).
         request: Option<RequestId>,
+        /// Whether the new workers must listen on what the old ones do.
+        listeners: Listeners,
     },
     /// Somebody wants the rollout in progress undone.
     AbortRequested {

@@ -17,6 +17,7 @@ mod limits;
 mod listener;
 mod moved;
 mod random;
+mod ready;
 mod renewal;
 mod rollout;
 mod scaling;
@@ -38,6 +39,7 @@ pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, Wo
 pub use limits::Limits;
 pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};
+pub use ready::{Listeners, ReadyWhen, Unsaid};
 pub use renewal::{RenewalReason, RenewalStart};
 pub use rollout::{Outcome, RolloutReport};
 pub use scaling::{Scale, ScaleOutcome, ScaleReport};

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::supervisor::memory::Looked;
-use crate::{Cause, Failure, Generation, Left, Moved, RequestId, Slot, Time, WorkerId};
+use crate::{Cause, Failure, Generation, Left, Listeners, Moved, RequestId, Slot, Time, WorkerId};
 
 /// A rollout in progress.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Rollout {
     pub(crate) cause: Cause,
     pub(crate) started_at: Time,
     pub(crate) requests: Vec<RequestId>,
+    /// Whether its workers must listen on what those before them did.
+    pub(crate) listeners: Listeners,
     pub(crate) phase: Phase,
     /// The first slot that it has not begun.
     pub(crate) next: Slot,

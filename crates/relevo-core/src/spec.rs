@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Limits;
+use crate::{Limits, ReadyWhen};
 
 /// The wishes that the [`Supervisor`](crate::Supervisor) fulfils.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Spec {
     pub balance: Balance,
     /// Whether workers are given the agent, which drains them without losing a request.
     pub agent: bool,
+    /// What makes a new worker ready.
+    pub ready: ReadyWhen,
     /// How long a new worker may take until it is ready.
     pub ready_timeout: Duration,
     /// How long the first new worker of a rollout serves before the others follow, and the last one

@@ -27,6 +27,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::ready::{Readiness, ReadyWhen, Unsaid};
 use crate::{
     Exit, Generation, Left, Limits, ListenerId, Moved, QueryId, RenewalReason, Slot, SpawnStage,
     Time, Wish,
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) spawned_at: Time,
     pub(crate) ready_at: Option<Time>,
     pub(crate) stage: Stage,
+    pub(crate) readiness: Readiness,
     pub(crate) has_agent: bool,
     /// When its channel ended although it was to go on.
     pub(crate) channel_ended: Option<Time>,
@@ -58,6 +60,8 @@ pub(crate) struct Worker {
     pub(crate) moved: Moved,
     /// Its agent said that every listening handle is closed.
     pub(crate) stopped_accepting: bool,
+    /// It is parked, and goes on accepting, or never did: it was not told.
+    pub(crate) serves_on: bool,
     /// It was told that each response is to be the last on its connection.
     pub(crate) is_lame: bool,
     /// Whether its sockets were looked at because its time to become ready was up.
@@ -135,6 +139,7 @@ impl Worker {
             spawned_at: now,
             ready_at: None,
             stage: Stage::Starting { deadline },
+            readiness: Readiness::new(ReadyWhen::default(), deadline.since(now)),
             has_agent: false,
             channel_ended: None,
             doors: BTreeMap::new(),
@@ -144,6 +149,7 @@ impl Worker {
             left: None,
             moved: Moved::default(),
             stopped_accepting: false,
+            serves_on: false,
             is_lame: false,
             inspected: false,
             is_held: false,
@@ -165,13 +171,18 @@ impl Worker {
         matches!(self.stage, Stage::Parked { .. })
     }
 
+    /// Since when it is on its way to become ready.
+    pub(crate) fn began_at(&self) -> Time {
+        self.released_at.unwrap_or(self.spawned_at)
+    }
+
     /// Whether it has loaded its code and waits until it is needed.
     pub(crate) fn is_on_standby(&self) -> bool {
         self.stage == Stage::Standby
     }
 
     pub(crate) fn is_told_to_stop_accepting(&self) -> bool {
-        self.is_parked() || matches!(self.stage, Stage::Draining(_))
+        (self.is_parked() && !self.serves_on) || matches!(self.stage, Stage::Draining(_))
     }
 
     /// Whether it was parked and is to serve again.
@@ -231,9 +242,12 @@ impl Worker {
         }
     }
 
-    /// Whether connections of this listener may be dealt to it.
+    /// Whether connections of this listener may be dealt to it: not before it is ready, where that takes
+    /// more than to listen.
     pub(crate) fn is_eligible(&self, listener: ListenerId) -> bool {
-        self.is_wanted() && self.listens_on(listener)
+        let may_serve = self.ready_at.is_some() || self.readiness.has_said();
+        let serves = if self.is_parked() { self.serves_on } else { self.is_wanted() && may_serve };
+        serves && self.listens_on(listener)
     }
 
     /// Whether it accepts nothing and has no work left, as people are told.
@@ -258,7 +272,8 @@ impl Worker {
             // It finishes its work later, when there need be no way back. Who does not even answer
             // does not accept anything either.
             Stage::Parked { since, .. } => {
-                !self.stopped_accepting && now < *since + crate::supervisor::PARK_GRACE
+                let told = !self.stopped_accepting && !self.serves_on;
+                told && now < *since + crate::supervisor::PARK_GRACE
             }
             Stage::Starting { .. } | Stage::Standby | Stage::Ready | Stage::Quitting { .. } => true,
             // Nothing is left, or its time is up.
@@ -275,7 +290,7 @@ impl Worker {
             {
                 Some((drain.move_until, "idle connections must have been moved"))
             }
-            Stage::Parked { since, .. } if !self.stopped_accepting => {
+            Stage::Parked { since, .. } if !self.stopped_accepting && !self.serves_on => {
                 let until = *since + crate::supervisor::PARK_GRACE;
                 (until > now).then_some((until, "a parked worker must have stopped accepting"))
             }
@@ -339,6 +354,8 @@ pub enum Failure {
         waited: Duration,
         /// The addresses that it should have listened on.
         missing: Vec<String>,
+        /// What it should have said.
+        unsaid: Option<Unsaid>,
         /// The addresses that it listens on by itself, past the primary.
         unprotected: Vec<String>,
     },

@@ -257,9 +257,15 @@ const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         mistake: "a new worker is ready with less than its predecessor listened on",
-        file: "supervisor/lifecycle.rs",
-        from: "self.missing_listeners(worker).next().is_none()",
-        to: "true",
+        file: "supervisor/readiness.rs",
+        from: "self.missing_listeners(worker).next().is_some() || ",
+        to: "",
+    },
+    Mutation {
+        mistake: "a worker that has not said that it is ready is ready",
+        file: "supervisor/readiness.rs",
+        from: " || !worker.readiness.has_said()",
+        to: "",
     },
     Mutation {
         mistake: "a rollout does not wait for the old worker's requests",

@@ -57,6 +57,13 @@ pub enum FromAgent {
     },
     /// Nothing is open any more.
     Drained,
+    /// The app says that it is ready.
+    Ready,
+    /// The app asks for more time until it must be ready.
+    Extend {
+        /// How much from now on, in milliseconds.
+        ms: u64,
+    },
     /// A file of the app's asks whether it runs in the cluster's primary, and would fork there.
     PrimaryBranch {
         /// Its path.
@@ -286,6 +293,11 @@ struct Hello {
 }
 
 #[derive(Deserialize)]
+struct Extend {
+    ms: u64,
+}
+
+#[derive(Deserialize)]
 struct PrimaryBranch {
     file: String,
 }
@@ -335,6 +347,11 @@ pub(crate) fn parse(line: &str) -> Result<FromAgent, Violation> {
             Ok(if fits { FromAgent::Broadcast { message } } else { FromAgent::Unknown })
         }
         Some("drained") => Ok(FromAgent::Drained),
+        Some("ready") => Ok(FromAgent::Ready),
+        Some("extend") => {
+            let Extend { ms } = read("extend", line)?;
+            Ok(FromAgent::Extend { ms })
+        }
         Some("primary_branch") => {
             let PrimaryBranch { file } = read("primary_branch", line)?;
             let fits = file.len() <= MAX_AGENT_PATH;
@@ -420,6 +437,11 @@ mod tests {
             },
         );
         check(r#"{"cmd":"NODE_RELEVO","v":1,"act":"drained"}"#, FromAgent::Drained);
+        check(r#"{"cmd":"NODE_RELEVO","v":1,"act":"ready"}"#, FromAgent::Ready);
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"extend","ms":5000}"#,
+            FromAgent::Extend { ms: 5000 },
+        );
         check(
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"requests_reached","n":9}"#,
             FromAgent::RequestsReached,
@@ -490,6 +512,9 @@ mod tests {
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"handover","id":1,"key":"k","idle_ms":1}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"handover","id":-1,"key":"k","idle_ms":1,"requests":1}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"broadcast"}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"extend"}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"extend","ms":-1}"#,
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"extend","ms":0.5}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"load"}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":1}"#,
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":-1,"accepted":1}"#,

@@ -21,6 +21,7 @@
 //! | take over what systemd opened | [`activation`] |
 //! | run once for each name | [`lock`] |
 //! | learn who is at the other end | [`peer`] |
+//! | hear what workers notify | [`notified`] |
 //! | ask `/proc` | [`proc`] |
 //! | make keys | [`random`] |
 //! | tell a kill for want of memory | [`oom`] |
@@ -31,6 +32,7 @@ pub mod launch;
 pub mod listen;
 pub mod lock;
 pub mod memory;
+pub mod notified;
 pub mod oom;
 pub mod peer;
 pub mod poll;

@@ -13,6 +13,22 @@ pub struct Checked {
     pub faults: Vec<Fault>,
     /// How many more there are.
     pub more: usize,
+    /// What came of starting a worker, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
+}
+
+/// Whether a worker became ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Whether it did.
+    pub ready: bool,
+    /// How long after its start.
+    pub after_ms: Option<u64>,
+    /// Where it would listen.
+    pub listens_on: Vec<String>,
+    /// Why it did not.
+    pub reason: Option<String>,
 }
 
 /// One fault. What has no place in the file has `null` for it.
@@ -33,7 +49,7 @@ pub struct Fault {
 impl Checked {
     /// A file without faults.
     pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), valid: true, faults: Vec::new(), more: 0 }
+        Self { file: file.to_owned(), valid: true, faults: Vec::new(), more: 0, boot: None }
     }
 
     /// The object, on a line.

@@ -262,6 +262,9 @@ pub struct Worker {
     pub active_requests: Option<u64>,
     /// How late its event loop runs timers.
     pub loop_lag_ms: Option<f64>,
+    /// What it says of itself (`STATUS=` of sd_notify(3)).
+    #[serde(default)]
+    pub status: Option<String>,
 }
 
 /// One address the service listens on.
@@ -411,6 +414,7 @@ mod tests {
             requests: Some(1_200),
             active_requests: Some(1),
             loop_lag_ms: Some(0.25),
+            status: Some("warming up".into()),
         };
         let last_exit =
             LastExit { code: None, signal: Some("SIGKILL".into()), oom: true, ago_ms: 9_000 };
@@ -479,7 +483,7 @@ mod tests {
             r#""last_exit":{"code":null,"signal":"SIGKILL","oom":true,"ago_ms":9000},"#,
             r#""workers":[{"id":5,"pid":902,"generation":2,"state":"ready","uptime_ms":61000,"#,
             r#""rss_bytes":47185920,"cpu_percent":2.5,"connections":3,"requests":1200,"#,
-            r#""active_requests":1,"loop_lag_ms":0.25}],"#,
+            r#""active_requests":1,"loop_lag_ms":0.25,"status":"warming up"}],"#,
             r#""renewal":{"worker":5,"reason":"is over its memory limit","#,
             r#""waits_for":"the next try","next_try_ms":400,"failure":"worker 6 exited"}}],"#,
             r#""listeners":[{"address":"[::]:8080","kind":"tcp","balance":"kernel","#,

@@ -119,6 +119,9 @@ fn values_of_options() {
 /// At 0 no worker could ever be ready, so the start would always fail after having begun.
 #[test]
 fn a_worker_must_have_some_time_to_be_ready() {
+    check("run --ready soon kitchen.js", 2, &["--ready: `soon` does not say when", "`http:/PATH`"]);
+    check("run --ready http:healthz kitchen.js", 2, &["names no path to ask for", "http:/healthz"]);
+    check("reload --listeners any", 2, &["any", "same", "changed"]);
     check("run --ready-timeout 0 kitchen.js", 2, &["--ready-timeout: `0` leaves no time at all"]);
     check("run --ready-timeout 0ms kitchen.js", 2, &["--ready-timeout", "as in `30s`"]);
 }
@@ -126,7 +129,6 @@ fn a_worker_must_have_some_time_to_be_ready() {
 #[test]
 fn what_is_not_built_is_not_known() {
     for option in [
-        "--ready message",
         "--canary-requests 5",
         "--canary-share 5",
         "--hang-timeout 1s",

@@ -12,7 +12,7 @@ beforeEach(() => {
   calls = [];
   const record = (name) => (...args) => { calls.push([name, ...args]); };
   const offered = { version: 1, slot: 0, worker: 7, generation: 3, release: '/srv/web/releases/42' };
-  for (const name of ['ready', 'onDrain', 'keep', 'broadcast', 'onBroadcast']) offered[name] = record(name);
+  for (const name of ['ready', 'extendReady', 'onDrain', 'keep', 'broadcast', 'onBroadcast']) offered[name] = record(name);
   Object.defineProperty(process, PLACE, { configurable: true, value: offered });
 });
 afterEach(() => { delete process[PLACE]; });
@@ -23,12 +23,13 @@ test('each call is passed on as it is', () => {
   const socket = { destroy() {} };
   const message = { room: 'a', text: 'hi' };
   api.ready();
+  api.extendReady(5000);
   api.onDrain(drained);
   api.keep(socket);
   api.broadcast(message);
   api.onBroadcast(heard);
   assert.deepStrictEqual(calls, [
-    ['ready'], ['onDrain', drained], ['keep', socket], ['broadcast', message], ['onBroadcast', heard],
+    ['ready'], ['extendReady', 5000], ['onDrain', drained], ['keep', socket], ['broadcast', message], ['onBroadcast', heard],
   ]);
 });
 
@@ -49,6 +50,14 @@ test('what the agent says to a wrong call reaches the caller', () => {
 test('a mistake is not passed on', () => {
   assert.throws(() => api.onDrain(undefined), TypeError);
   assert.throws(() => api.keep(undefined), TypeError);
+  assert.throws(() => api.extendReady('5s'), TypeError);
+  assert.throws(() => api.extendReady(-1), TypeError);
+  assert.deepStrictEqual(calls, []);
+});
+
+test('an earlier agent cannot extend', () => {
+  delete process[PLACE].extendReady;
+  api.extendReady(5000);
   assert.deepStrictEqual(calls, []);
 });
 

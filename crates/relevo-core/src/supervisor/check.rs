@@ -185,6 +185,7 @@ impl Supervisor {
                 | Action::Kill { worker }
                 | Action::Answer { worker, .. }
                 | Action::Refuse { worker, .. }
+                | Action::Probe { worker, .. }
                 | Action::InspectSockets { worker }
                 | Action::Eligible { worker, on: true, .. }
                 | Action::MeasureMemory { worker }

@@ -1,6 +1,7 @@
 //! A worker's way from its start to its end: see the diagram in `worker.rs`.
 
 use super::{DISCONNECT_GRACE, MOVE_LIMIT, SETTLE, Supervisor};
+use crate::ready::Readiness;
 use crate::worker::{Disconnect, Drain, Stage, Worker};
 use crate::{Action, Failure, Generation, Moved, Notice, Slot, Step, Time, WorkerId};
 
@@ -9,9 +10,11 @@ impl Supervisor {
         let id = WorkerId(self.next_worker);
         self.next_worker += 1;
         let deadline = self.now + self.spec.ready_timeout;
-        let owes = self.owed_in(slot);
         let limits = self.spec.limits.drawn(&mut self.random);
-        let worker = Worker { owes, limits, ..Worker::new(slot, generation, self.now, deadline) };
+        let owes = self.owed_by(slot, generation);
+        let readiness = Readiness::new(self.spec.ready, self.spec.ready_timeout);
+        let new = Worker::new(slot, generation, self.now, deadline);
+        let worker = Worker { owes, limits, readiness, ..new };
         self.workers.insert(id, worker);
         self.act(Action::Spawn { worker: id, slot, generation });
         id
@@ -36,8 +39,8 @@ impl Supervisor {
         let returns = worker.is_returning();
         worker.stage = Stage::Ready;
         worker.ready_at.get_or_insert(now);
-        let since = worker.released_at.unwrap_or(worker.spawned_at);
-        let (slot, generation, after) = (worker.slot, worker.generation, now.since(since));
+        let after = now.since(worker.began_at());
+        let (slot, generation) = (worker.slot, worker.generation);
         if !returns {
             self.tell(Notice::WorkerReady { worker: id, slot, after });
             self.act(Action::InspectSockets { worker: id });
@@ -56,21 +59,6 @@ impl Supervisor {
         };
         self.rollout_worker_ready(id, old);
         self.has_joined(slot, id);
-    }
-
-    /// `docs/interface.md`, "Ready": at a slot's very first start what it asked for by the time
-    /// its first listener was there; else what its predecessor listened on.
-    fn has_all_it_should(&self, worker: &Worker) -> bool {
-        if !matches!(worker.stage, Stage::Starting { .. }) || worker.channel_ended.is_some() {
-            return false;
-        }
-        let has_all = if worker.owes.is_empty() {
-            let asked = worker.first_asked.as_deref().unwrap_or_default();
-            asked.iter().all(|id| !worker.doors.contains_key(id) || worker.listens_on(*id))
-        } else {
-            self.missing_listeners(worker).next().is_none()
-        };
-        has_all && worker.listens_at_all()
     }
 
     /// What a starting worker must still listen on before it is ready.
@@ -253,30 +241,6 @@ impl Supervisor {
             Stage::Stopping { .. } => {
                 self.tell(Notice::Killing { worker: id, slot });
                 self.kill(id);
-            }
-        }
-    }
-
-    /// The sockets of its process are looked at first: they may tell why.
-    fn not_ready_in_time(&mut self, id: WorkerId, deadline: Time) {
-        let Some(worker) = self.workers.get(&id) else { return };
-        let known = worker.unprotected.clone();
-        match known {
-            None if !worker.inspected => {
-                self.act(Action::InspectSockets { worker: id });
-                let until = self.now + super::INSPECT_LIMIT;
-                if let Some(worker) = self.workers.get_mut(&id) {
-                    worker.inspected = true;
-                    worker.stage = Stage::Starting { deadline: until };
-                }
-            }
-            known => {
-                let waited = deadline.since(worker.spawned_at).min(self.spec.ready_timeout);
-                let missing =
-                    self.missing_listeners(worker).map(|l| l.shown().to_owned()).collect();
-                let unprotected = known.unwrap_or_default();
-                self.fail(id, Failure::NotReady { waited, missing, unprotected });
-                self.retire(id);
             }
         }
     }

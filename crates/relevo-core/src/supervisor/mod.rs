@@ -5,12 +5,14 @@
 //! one sets it right. What is wanted follows from few facts: the [`Spec`], the number of workers,
 //! whether a rollout is wanted, and whether to stop.
 
+mod changed_listeners;
 mod check;
 mod configuration;
 mod lifecycle;
 mod listeners;
 pub(crate) mod memory;
 mod outage;
+mod readiness;
 mod reconcile;
 mod record;
 mod renewal;
@@ -38,8 +40,8 @@ use crate::scaling::Scaling;
 use crate::slot::SlotState;
 use crate::worker::Worker;
 use crate::{
-    Action, Cause, Event, Generation, ListenerId, Member, Notice, RequestId, RolloutReport, Slot,
-    Spec, Time, WorkerId,
+    Action, Cause, Event, Generation, ListenerId, Listeners, Member, Notice, RequestId,
+    RolloutReport, Slot, Spec, Time, WorkerId,
 };
 
 pub use view::{
@@ -104,6 +106,8 @@ pub struct Supervisor {
     /// What wants another rollout to follow, if anything does, and who waits for it.
     reload_wanted: Option<Cause>,
     reload_waiters: Vec<RequestId>,
+    /// Whether somebody who wants it says that what the service listens on may change.
+    reload_listeners: Listeners,
     /// What drains did, since the service began.
     totals: Totals,
     /// The last change of the number of slots, until it is complete.
@@ -159,6 +163,7 @@ impl Supervisor {
             last_rollout: None,
             reload_wanted: None,
             reload_waiters: Vec::new(),
+            reload_listeners: Listeners::Same,
             scaling: None,
             spares: standby::Spares::default(),
             renewals: Renewals::default(),
@@ -207,6 +212,7 @@ impl Supervisor {
         let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop).chain(rollout);
         let all = all.chain(self.hang_up_deadline()).chain(self.spare_deadline());
         let all = all.chain(self.renewal_deadline());
+        let all = all.chain(self.probe_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

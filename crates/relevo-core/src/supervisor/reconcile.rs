@@ -21,10 +21,12 @@ impl Supervisor {
 
     /// The order matters: who is ready by now is not late, and what ends comes before what begins.
     fn take_steps(&mut self) {
+        self.load_workers();
         self.promote_workers();
         self.step_outage();
         self.step_stop();
         self.expire_workers();
+        self.step_probes();
         self.announce();
         self.step_rollout();
         self.step_renewals();

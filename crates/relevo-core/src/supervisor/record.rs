@@ -4,7 +4,8 @@ use super::{MAX_WAITING, Supervisor};
 use crate::rollout::Rollout;
 use crate::worker::{Stage, Worker};
 use crate::{
-    Action, Answer, Cause, Event, Exit, Failure, Left, Moved, Notice, Refusal, RequestId, WorkerId,
+    Action, Answer, Cause, Event, Exit, Failure, Left, Listeners, Moved, Notice, Refusal,
+    RequestId, WorkerId,
 };
 
 impl Supervisor {
@@ -21,6 +22,9 @@ impl Supervisor {
             }
             Event::Exited { worker, exit } => self.exited(worker, exit),
             Event::AgentArrived { worker } => self.agent_arrived(worker),
+            Event::ReadySaid { worker, how } => self.said_ready(worker, how),
+            Event::StartExtended { worker, by } => self.extend_start(worker, by),
+            Event::Probed { worker, ready, answer } => self.probed(worker, ready, answer),
             Event::ListenRequested { worker, query, wish } => {
                 self.listen_requested(worker, query, wish);
             }
@@ -53,7 +57,9 @@ impl Supervisor {
             Event::MemorySeen { memory } => self.memory_seen(memory),
             Event::QueuesEmptied => self.queues_emptied(),
             Event::Configured { spec } => self.configured(*spec),
-            Event::ReloadRequested { cause, request } => self.reload_requested(cause, request),
+            Event::ReloadRequested { cause, request, listeners } => {
+                self.reload_requested(cause, request, listeners);
+            }
             Event::AbortRequested { request } => self.abort_requested(request),
             Event::PauseRequested { request } => self.hold_requested(request, true),
             Event::ResumeRequested { request } => self.hold_requested(request, false),
@@ -173,7 +179,7 @@ impl Supervisor {
         }
     }
 
-    fn reload_requested(&mut self, cause: Cause, request: Option<RequestId>) {
+    fn reload_requested(&mut self, cause: Cause, request: Option<RequestId>, listeners: Listeners) {
         if self.is_waited_for(request) {
             return;
         }
@@ -183,6 +189,10 @@ impl Supervisor {
             self.refuse(request, Refusal::TooManyWaiting);
         } else {
             self.reload_wanted.get_or_insert(cause);
+            // Wishes that are joined are all fulfilled.
+            if listeners == Listeners::Changed {
+                self.reload_listeners = listeners;
+            }
             self.reload_waiters.extend(request);
         }
     }

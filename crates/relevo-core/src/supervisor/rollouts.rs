@@ -49,6 +49,7 @@ impl Supervisor {
             cause,
             started_at: self.now,
             requests: std::mem::take(&mut self.reload_waiters),
+            listeners: std::mem::take(&mut self.reload_listeners),
             phase: Phase::Replacing,
             next: Slot(0),
             begun: BTreeMap::new(),
@@ -181,13 +182,15 @@ impl Supervisor {
         self.report_progress(slot, Step::Ready(id));
     }
 
-    /// A worker that could not be told to listen again drains at once.
+    /// A worker that could not be told to listen again drains at once. One that need not stop to accept
+    /// need not be told.
     fn park(&mut self, slot: Slot, id: WorkerId) {
         let listens_on = self.listened_on(id);
         let (since, until) = (self.now, self.now + PARK_LIMIT);
-        let worker = self.workers.get_mut(&id);
-        let able = worker
-            .filter(|worker| worker.is_ready() && worker.has_agent && worker.listens_at_all());
+        let serves_on = self.serves_on(id);
+        let worker = self.workers.get_mut(&id).filter(|worker| worker.is_ready());
+        let can_be_told = |worker: &Worker| worker.has_agent && worker.listens_at_all();
+        let able = worker.filter(|worker| serves_on || can_be_told(worker));
         let Some(rollout) = &mut self.rollout else { return };
         let Some(worker) = able else {
             rollout.leaving.insert(id, slot);
@@ -195,8 +198,11 @@ impl Supervisor {
         };
         worker.stage = Stage::Parked { since, until };
         worker.owes = listens_on;
+        worker.serves_on = serves_on;
         rollout.parked.insert(slot, id);
-        self.act(Action::Park { worker: id });
+        if !serves_on {
+            self.act(Action::Park { worker: id });
+        }
     }
 
     /// A slot is done when its old worker accepts nothing more and its new one has proved itself.

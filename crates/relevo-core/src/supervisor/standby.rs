@@ -49,6 +49,7 @@ impl Supervisor {
         worker.is_held = false;
         worker.stage = Stage::Starting { deadline };
         worker.released_at = Some(now);
+        worker.readiness.begin_anew(self.spec.ready_timeout);
         for (query, wish) in std::mem::take(&mut worker.postponed) {
             self.answer_request(id, query, wish);
         }

@@ -107,14 +107,17 @@ impl Supervisor {
         let kept = |id: &ListenerId| listeners.get(id).is_some_and(|l| !l.wish.kind.is_stream());
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.stage = Stage::Starting { deadline };
+        let was_told = !std::mem::replace(&mut worker.serves_on, false);
         worker.stopped_accepting = false;
         worker.inspected = false;
-        worker.doors.retain(|id, door| *door == Door::Listening && kept(id));
+        worker.doors.retain(|id, door| *door == Door::Listening && (!was_told || kept(id)));
         let serves = worker.owes.clone();
         let postponed = std::mem::take(&mut worker.postponed);
         let state = self.slot_mut(slot);
         (state.incoming, state.retry_at, state.serves) = (Some(id), None, serves);
-        self.act(Action::Unpark { worker: id });
+        if was_told {
+            self.act(Action::Unpark { worker: id });
+        }
         for (query, wish) in postponed {
             self.answer_request(id, query, wish);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use relevo_core::{
     ConnectionId, DealerEvent, Event, Given, Left, ListenerId, Member, Moved, NotTaken, QueryId,
-    WorkerId,
+    ReadyWhen, WorkerId,
 };
 
 use crate::process::{Deed, Door, Message, Misdeed, Process};
@@ -24,6 +24,7 @@ impl World {
         match deed {
             Deed::Boots => self.boots(worker),
             Deed::Asks(port) => self.asks(worker, port),
+            Deed::SaysReady => self.says_ready(worker),
             Deed::Receives => self.receives(worker),
             Deed::SaysListening(listener) => {
                 if process.listens.contains_key(&listener) {
@@ -69,6 +70,7 @@ impl World {
             self.says(worker, Event::AgentArrived { worker });
             self.agent_arrives(worker);
         }
+        self.goes_about_readiness(worker);
         for port in 0..self.ports.len() {
             if omits != Some(port) {
                 // One port may come late.
@@ -76,6 +78,28 @@ impl World {
                 self.soon(millis, Happening::Does(worker, Deed::Asks(port)));
             }
         }
+    }
+
+    /// It may ask for more time, and says that it is ready before or after it listens.
+    fn goes_about_readiness(&mut self, worker: WorkerId) {
+        let character = &self.process(worker).character;
+        let (is_mute, extends) = (character.is_mute, character.extends);
+        if let Some(by) = extends {
+            self.says(worker, Event::StartExtended { worker, by });
+        }
+        if !is_mute {
+            self.soon(500, Happening::Does(worker, Deed::SaysReady));
+        }
+    }
+
+    fn says_ready(&mut self, worker: WorkerId) {
+        self.tally.said_ready += 1;
+        let how = if self.spec.ready == ReadyWhen::Notify {
+            ReadyWhen::Notify
+        } else {
+            ReadyWhen::Message
+        };
+        self.says(worker, Event::ReadySaid { worker, how });
     }
 
     fn asks(&mut self, worker: WorkerId, port: usize) {

@@ -132,7 +132,8 @@ impl Rules {
         match known.word {
             WorkerWord::Draining => known.parked_at == Duration::ZERO,
             WorkerWord::Parked => {
-                !known.stopped_accepting && self.now < known.parked_at + PARK_GRACE
+                let told = !known.stopped_accepting && !known.serves_on;
+                told && self.now < known.parked_at + PARK_GRACE
             }
             WorkerWord::Starting
             | WorkerWord::Standby
@@ -140,5 +141,26 @@ impl Rules {
             | WorkerWord::Lingering
             | WorkerWord::Stopping => false,
         }
+    }
+}
+
+impl Known {
+    /// Who is parked without being told so goes on accepting, or never did; it comes back without being
+    /// told, too. Whether it is the former, as of now.
+    pub(crate) fn is_seen(&mut self, word: WorkerWord, now: Duration) -> bool {
+        let before = std::mem::replace(&mut self.word, word);
+        match (before, word) {
+            (WorkerWord::Parked, WorkerWord::Parked) => {}
+            (_, WorkerWord::Parked) if self.parked_at != now => {
+                (self.serves_on, self.parked_at) = (true, now);
+                self.parked_on = self.listening.clone();
+                self.owes = self.listening.clone();
+            }
+            (WorkerWord::Parked, WorkerWord::Starting) => {
+                (self.returning, self.serves_on) = (true, false);
+            }
+            _ => self.serves_on = false,
+        }
+        self.serves_on && before != word
     }
 }

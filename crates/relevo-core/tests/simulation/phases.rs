@@ -97,7 +97,9 @@ impl World {
         let alone = |slot| serving.iter().filter(|(other, _)| *other == slot).count() == 1;
         let (slot, worker) = *serving.first().filter(|(slot, _)| alone(*slot))?;
         let member = Member { listener: group.listener, seat: Seat::Slot(slot) };
-        (serving.len() > 1).then_some((member, worker))
+        // One that is not ready yet may accept from the same socket.
+        let accepts_alone = self.acceptors(member) == [worker];
+        (serving.len() > 1 && accepts_alone).then_some((member, worker))
     }
 
     pub(crate) fn is_blocked(&self, member: Member) -> bool {

@@ -52,6 +52,7 @@ pub(crate) struct Door {
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
     Boots,
+    SaysReady,
     Asks(usize),
     /// It takes the next message from its channel.
     Receives,
@@ -109,6 +110,10 @@ pub(crate) struct Character {
     pub(crate) gives_unasked: bool,
     /// A port that it does not open although the others do.
     pub(crate) omits: Option<usize>,
+    /// It does not say that it is ready.
+    pub(crate) is_mute: bool,
+    /// It asks for so much more time to become ready.
+    pub(crate) extends: Option<Duration>,
     pub(crate) ignores_drain: bool,
     pub(crate) ignores_disconnect: bool,
     pub(crate) ignores_signal: bool,
@@ -184,6 +189,8 @@ impl Character {
             hands_over: random.percent(80),
             gives_unasked: random.percent(10),
             omits,
+            is_mute: random.percent(5),
+            extends: random.percent(10).then(|| random.millis(60_000)),
             ignores_drain: random.percent(15),
             ignores_disconnect: random.percent(15),
             ignores_signal: random.percent(15),

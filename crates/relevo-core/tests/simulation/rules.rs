@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Action, Balance, Cause, Event, Generation, ListenerId, Member, Notice, Outcome, QueryId,
-    RenewalStart, RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
+    Action, Balance, Cause, Event, Generation, ListenerId, Listeners, Member, Notice, Outcome,
+    QueryId, ReadyWhen, RenewalStart, RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
 };
 
 use crate::renewals::Renewing;
@@ -21,6 +21,9 @@ pub(crate) struct Rules {
     pub(crate) serves: BTreeMap<Slot, BTreeSet<ListenerId>>,
     pub(crate) failed_generations: BTreeSet<Generation>,
     pub(crate) completed: Generation,
+    /// What the service listens on may change: with the next rollout, and with this one.
+    may_change: bool,
+    changing: Option<Generation>,
     newest: Option<WorkerId>,
     /// How many slots there are to be, and the most that there ever were.
     pub(crate) wanted: u32,
@@ -56,6 +59,8 @@ pub(crate) struct Rules {
     pub(crate) paused: bool,
     /// Of whom it is watched whether they come back, with nothing in their way.
     pub(crate) must_return: Option<BTreeSet<WorkerId>>,
+    /// How many were parked without being told to stop accepting.
+    pub(crate) served_on: u64,
     pub(crate) stopping: bool,
     pub(crate) exited: Option<u8>,
 }
@@ -77,6 +82,10 @@ pub(crate) struct Known {
     /// When it was parked, and what it listened on then.
     pub(crate) parked_at: Duration,
     pub(crate) parked_on: BTreeSet<ListenerId>,
+    /// It was parked without being told: it accepts, or never did.
+    pub(crate) serves_on: bool,
+    /// It has said, or answered, that it is ready.
+    said: bool,
     /// It was parked, and is to serve again.
     pub(crate) returning: bool,
     /// It drained and had no work left, at least for a moment.
@@ -118,6 +127,8 @@ impl Rules {
             serves: BTreeMap::new(),
             failed_generations: BTreeSet::new(),
             completed: Generation(1),
+            may_change: false,
+            changing: None,
             now: Duration::ZERO,
             last_accepted: None,
             accepted: false,
@@ -135,6 +146,7 @@ impl Rules {
             renewing: Renewing::Nobody,
             paused: false,
             must_return: None,
+            served_on: 0,
             stopping: false,
             exited: None,
         }
@@ -220,10 +232,16 @@ impl Rules {
                 self.given_up.remove(&member.listener);
                 self.open.insert(*member);
             }
-            Event::ReloadRequested { cause, request } => {
+            Event::ReloadRequested { cause, request, listeners } => {
                 self.causes.insert(*cause);
                 self.pending.extend(request);
+                self.may_change |= *listeners == Listeners::Changed && !self.stopping;
             }
+            Event::ReadySaid { worker, how } => {
+                let said = *how == self.spec.ready;
+                self.known(*worker).said |= said;
+            }
+            Event::Probed { worker, ready, .. } => self.known(*worker).said |= *ready,
             Event::AbortRequested { request }
             | Event::PauseRequested { request }
             | Event::ResumeRequested { request } => {
@@ -245,6 +263,7 @@ impl Rules {
             Event::Tick
             | Event::Configured { .. }
             | Event::Spawned { .. }
+            | Event::StartExtended { .. }
             | Event::AgentArrived { .. }
             | Event::WorkLeft { .. }
             | Event::Drained { .. }
@@ -307,7 +326,9 @@ impl Rules {
             Action::Eligible { worker, listener, on: true, .. } => {
                 let known = self.known(*worker);
                 let listens = known.listening.contains(listener) && !known.channel_ended;
+                let said = known.said || known.was_ready;
                 assert!(listens && !known.gone, "{action:?}, but it does not listen");
+                assert!(said || !self.must_say(), "{action:?}, but it is not ready");
             }
             Action::Reply { request, .. } => {
                 assert!(self.pending.remove(request), "{action:?} answers nobody");
@@ -322,6 +343,7 @@ impl Rules {
             Action::OpenMember { .. }
             | Action::ChangeSlot { .. }
             | Action::LookAtMemory
+            | Action::Probe { .. }
             | Action::InspectSockets { .. }
             | Action::Eligible { on: false, .. }
             | Action::MeasureMemory { .. }
@@ -356,7 +378,11 @@ impl Rules {
         let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
         self.replacement_starts(worker, slot);
-        let owes = self.owed_in(slot);
+        let changes = self.changing == Some(generation)
+            && !self.workers.values().any(|known| {
+                known.slot == slot && known.generation == generation && known.was_ready
+            });
+        let owes = if changes { BTreeSet::new() } else { self.owed_in(slot) };
         let known = Known {
             slot,
             generation,
@@ -369,6 +395,8 @@ impl Rules {
             served_since: None,
             parked_at: Duration::ZERO,
             parked_on: BTreeSet::new(),
+            serves_on: false,
+            said: false,
             returning: false,
             was_quiet: false,
             renewed: false,
@@ -488,7 +516,8 @@ impl Rules {
                 assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
                 (known.slot, known.owes) = (*slot, owes);
             }
-            Notice::RolloutStarted { cause, .. } => {
+            Notice::RolloutStarted { generation, cause } => {
+                self.changing = std::mem::take(&mut self.may_change).then_some(*generation);
                 (self.was_scaled, self.is_tight, self.rolling) = (false, false, true);
                 assert!(self.causes.contains(cause), "nobody wanted a rollout for {cause:?}");
                 self.causes.clear();
@@ -497,7 +526,7 @@ impl Rules {
             Notice::RolloutHeld { paused, .. } => self.paused = *paused,
             Notice::RolloutUndone { .. } => self.paused = false,
             Notice::RolloutEnded(report) => {
-                (self.paused, self.rolling) = (false, false);
+                (self.paused, self.rolling, self.changing) = (false, false, None);
                 if report.outcome == Outcome::Succeeded {
                     self.completed = report.generation;
                 } else {
@@ -521,6 +550,7 @@ impl Rules {
                 known.forfeit |= !known.was_ready;
             }
             Notice::WorkerLeft { .. }
+            | Notice::StartExtended { .. }
             | Notice::DrainCut { .. }
             | Notice::Killing { .. }
             | Notice::WorkerLeaving { .. }
@@ -551,7 +581,9 @@ impl Rules {
         (known.turn, known.ready_at) = (turn, now);
         known.served_since.get_or_insert(now);
         let (slot, listening, owes) = (known.slot, known.listening.clone(), known.owes.clone());
-        assert!(!listening.is_empty(), "{worker} is ready but listens on nothing");
+        let (said, by_listening) = (known.said, self.spec.ready == ReadyWhen::Listening);
+        assert!(said || !self.must_say(), "{worker} is ready but has not said so");
+        assert!(!by_listening || !listening.is_empty(), "{worker} is ready but listens on nothing");
         let open = |listener: &&ListenerId| {
             let served = self.serves.values().any(|serves| serves.contains(*listener));
             let given_up = served && self.given_up.contains(*listener);
@@ -563,6 +595,14 @@ impl Rules {
         self.joining.remove(&slot);
     }
 
+    /// Whether it takes more than to listen, or to run.
+    fn must_say(&self) -> bool {
+        match self.spec.ready {
+            ReadyWhen::Message | ReadyWhen::Notify | ReadyWhen::Probe => true,
+            ReadyWhen::Listening | ReadyWhen::Spawned => false,
+        }
+    }
+
     /// Looks at what is shown of the workers.
     fn seen(&mut self, view: View<'_>) {
         let shown: BTreeMap<WorkerId, WorkerWord> =
@@ -570,7 +610,7 @@ impl Rules {
         for (worker, known) in &mut self.workers {
             match shown.get(worker) {
                 Some(word) => {
-                    known.word = *word;
+                    self.served_on += u64::from(known.is_seen(*word, self.now));
                     known.was_quiet |= *word == WorkerWord::Lingering;
                 }
                 None => assert!(known.gone || self.exited.is_some(), "{worker} is forgotten"),

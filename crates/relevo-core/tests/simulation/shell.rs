@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use relevo_core::{
-    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Member,
-    Memory, NotTaken, Notice, Outcome, RenewalStart, Scale, ScaleOutcome, SpawnStage, Spec,
-    WorkerId,
+    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Listeners,
+    Member, Memory, NotTaken, Notice, Outcome, RenewalStart, RequestId, Scale, ScaleOutcome,
+    SpawnStage, Spec, WorkerId,
 };
 
 use crate::process::{Character, Deed, Message, Process};
@@ -136,6 +136,7 @@ impl World {
                 self.tally.refusals += 1;
                 self.send(worker, Message::Refused(query));
             }
+            Action::Probe { worker, .. } => self.probes(worker),
             Action::InspectSockets { worker } => {
                 let inspected = Event::SocketsInspected { worker, unprotected: Vec::new() };
                 self.soon(50, Happening::Told(inspected));
@@ -285,6 +286,17 @@ impl World {
         self.at(boots, Happening::Does(worker, Deed::Boots));
     }
 
+    /// It is asked whether it is ready.
+    fn probes(&mut self, worker: WorkerId) {
+        self.tally.probes += 1;
+        if self.processes.get(&worker).is_some_and(|process| process.hung) {
+            return; // until it is given up
+        }
+        let ready = !self.unkind || self.random.percent(60);
+        let answer = if ready { "answered 200" } else { "answered 503" }.to_owned();
+        self.soon(30, Happening::Told(Event::Probed { worker, ready, answer }));
+    }
+
     fn opens(&mut self, member: Member) {
         if self.rules.exited.is_some() {
             return;
@@ -343,7 +355,7 @@ impl World {
     }
 
     /// Who accepts from this socket by itself.
-    fn acceptors(&self, member: Member) -> Vec<WorkerId> {
+    pub(crate) fn acceptors(&self, member: Member) -> Vec<WorkerId> {
         self.processes
             .iter()
             .filter(|(_, process)| process.accepts_on(member.listener))
@@ -441,9 +453,10 @@ impl World {
             56..63 => {
                 let spec = Box::new(self.other_times());
                 self.told(&Event::Configured { spec });
-                self.told(&Event::ReloadRequested { cause: cause_of(request), request });
+                self.told(&wanted(request, Listeners::Same));
             }
-            _ => self.told(&Event::ReloadRequested { cause: cause_of(request), request }),
+            63..70 => self.told(&wanted(request, Listeners::Changed)),
+            _ => self.told(&wanted(request, Listeners::Same)),
         }
         if let Some(request) = request.filter(|_| self.random.percent(20)) {
             self.soon(3000, Happening::Told(Event::RequestDropped { request }));
@@ -484,6 +497,7 @@ impl World {
             Notice::WorkerLoaded { .. } => tally.loaded += 1,
             Notice::SparePromoted { .. } => tally.promoted += 1,
             Notice::MemoryTight { .. } => tally.memory_tight += 1,
+            Notice::StartExtended { .. } => tally.starts_extended += 1,
             Notice::FirstStartFailed { .. } => tally.first_starts_failed += 1,
             Notice::RolloutWaits { .. } => tally.rollouts_waited += 1,
             Notice::DrainCut { .. } => tally.drains_cut += 1,
@@ -549,6 +563,11 @@ impl World {
     }
 }
 
+/// A wish for a rollout.
+pub(crate) fn wanted(request: Option<RequestId>, listeners: Listeners) -> Event {
+    Event::ReloadRequested { cause: cause_of(request), request, listeners }
+}
+
 /// The events that the design can do without.
 fn may_be_lost(event: &Event) -> bool {
     matches!(
@@ -561,6 +580,7 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::MemorySeen { .. }
             | Event::MemoryMeasured { .. }
             | Event::RequestsReached { .. }
+            | Event::Probed { .. }
             | Event::QueuesEmptied
             | Event::RequestDropped { .. }
     )

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, ListenerId, Member, RequestId,
-    ServiceState, Spec, Supervisor, Surge, Time, Waits, Wish, WorkerId,
+    Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, ListenerId, Listeners, Member,
+    ReadyWhen, RequestId, ServiceState, Spec, Supervisor, Surge, Time, Waits, Wish, WorkerId,
 };
 
 use crate::books::Books;
 use crate::history::{History, Step};
 use crate::kernel::{Kernel, Todo};
 use crate::process::{Deed, Misdeed, Process};
-use crate::random::{Random, cause_of};
+use crate::random::Random;
 use crate::renewals::any_limits;
 use crate::rules::Rules;
+use crate::shell::wanted;
 use crate::tally::Tally;
 use crate::weights::Weights;
 
@@ -88,6 +89,7 @@ impl World {
                 _ => Balance::Shared,
             },
             agent: random.percent(80),
+            ready: ready_when(seed),
             ready_timeout: Duration::from_secs(2 + random.below(8)),
             probation: Duration::from_millis([0, 300, 1000, 4000][random.below(4) as usize]),
             surge: surge_of(seed),
@@ -182,7 +184,7 @@ impl World {
         }
         let before = self.tally.rollouts_succeeded;
         let request = Some(self.request());
-        self.tell(&Event::ReloadRequested { cause: cause_of(request), request });
+        self.tell(&wanted(request, Listeners::Same));
         self.lives_until("has reloaded", |world| {
             world.is_well() && world.tally.rollouts_succeeded > before
         });
@@ -195,7 +197,7 @@ impl World {
             return;
         }
         self.rules.begin_watching_returns();
-        self.tell(&Event::ReloadRequested { cause: cause_of(None), request: None });
+        self.tell(&wanted(None, Listeners::Same));
         let generation = self.supervisor.view().rollout().map(|rollout| rollout.generation);
         let parked = 1 + self.random.below(u64::from(self.spec.slots)) as usize;
         let goes_on = |world: &Self| {
@@ -332,6 +334,7 @@ impl World {
         let now = self.latest.since_origin();
         self.rules.check(now, event, &actions, self.supervisor.view());
         self.tally.covered += u64::from(self.rules.covers_anything());
+        self.tally.served_on = self.rules.served_on;
         for action in actions {
             self.perform(action);
         }
@@ -382,5 +385,16 @@ impl World {
     /// How long messages take, in milliseconds at most.
     pub(crate) fn lag(&mut self) -> u64 {
         if self.unkind && self.random.percent(5) { 400 } else { 4 }
+    }
+}
+
+/// What makes a worker ready: in half of the worlds more than that it listens.
+fn ready_when(seed: u64) -> ReadyWhen {
+    match seed % 8 {
+        0 => ReadyWhen::Message,
+        2 => ReadyWhen::Notify,
+        4 => ReadyWhen::Probe,
+        5 => ReadyWhen::Spawned,
+        _ => ReadyWhen::Listening,
     }
 }

@@ -15,6 +15,8 @@ pub enum Verb {
     Reload {
         /// Whether the answer waits until the rollout is over; else it comes once it is accepted.
         wait: bool,
+        /// Whether the new workers may listen on other addresses than the old ones.
+        changed_listeners: bool,
     },
     /// Tell what a reload would change; answered by the [`crate::difference::Difference`].
     DryRun,
@@ -35,6 +37,9 @@ pub enum Verb {
     /// primary exits.
     Stop,
 }
+
+/// What `listeners` of a `reload` may be.
+const LISTENERS: [&str; 2] = ["same", "changed"];
 
 /// A number of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +90,13 @@ impl Verb {
         let (verb, args) = match word.as_str() {
             "status" => (Self::Status, args(&[])?),
             "reload" => {
-                let mut args = args(&["wait", "dry_run"])?;
+                let mut args = args(&["wait", "dry_run", "listeners"])?;
                 let wait = args.bool_or("wait", true)?;
                 let is_dry = args.bool_or("dry_run", false)?;
-                (if is_dry { Self::DryRun } else { Self::Reload { wait } }, args)
+                let listeners = args.word_or("listeners", &LISTENERS)?;
+                let changed_listeners = listeners == Some(LISTENERS[1]);
+                let reload = Self::Reload { wait, changed_listeners };
+                (if is_dry { Self::DryRun } else { reload }, args)
             }
             "scale" => {
                 let mut args = args(&["to", "by", "wait"])?;
@@ -158,7 +166,12 @@ impl Serialize for Args {
         match self.0 {
             Verb::Status | Verb::Abort | Verb::Pause | Verb::Resume | Verb::Stop => {}
             Verb::DryRun => args.serialize_entry("dry_run", &true)?,
-            Verb::Reload { wait } => args.serialize_entry("wait", &wait)?,
+            Verb::Reload { wait, changed_listeners } => {
+                args.serialize_entry("wait", &wait)?;
+                if changed_listeners {
+                    args.serialize_entry("listeners", LISTENERS[1])?;
+                }
+            }
             Verb::Scale { to, wait } => {
                 match to {
                     Count::To(to) => args.serialize_entry("to", &to)?,
@@ -206,8 +219,18 @@ mod tests {
     fn requests_go_there_and_back() {
         let cases = [
             (Verb::Status, r#"{"id":7,"do":"status","args":{}}"#),
-            (Verb::Reload { wait: true }, r#"{"id":7,"do":"reload","args":{"wait":true}}"#),
-            (Verb::Reload { wait: false }, r#"{"id":7,"do":"reload","args":{"wait":false}}"#),
+            (
+                Verb::Reload { wait: true, changed_listeners: false },
+                r#"{"id":7,"do":"reload","args":{"wait":true}}"#,
+            ),
+            (
+                Verb::Reload { wait: false, changed_listeners: false },
+                r#"{"id":7,"do":"reload","args":{"wait":false}}"#,
+            ),
+            (
+                Verb::Reload { wait: true, changed_listeners: true },
+                r#"{"id":7,"do":"reload","args":{"wait":true,"listeners":"changed"}}"#,
+            ),
             (Verb::DryRun, r#"{"id":7,"do":"reload","args":{"dry_run":true}}"#),
             (
                 Verb::Scale { to: Count::To(4), wait: true },
@@ -232,7 +255,10 @@ mod tests {
 
     #[test]
     fn what_may_be_left_out() {
-        let reload = Request { id: 1, verb: Verb::Reload { wait: true } };
+        let verb = Verb::Reload { wait: true, changed_listeners: false };
+        let reload = Request { id: 1, verb };
+        let same = r#"{"id":1,"do":"reload","args":{"listeners":"same"}}"#;
+        assert_eq!(parse(same), Ok(reload));
         assert_eq!(parse(r#"{"id":1,"do":"reload","args":{}}"#), Ok(reload));
         assert_eq!(parse(r#"{"id":1,"do":"reload"}"#), Ok(reload));
         let scale = Request { id: 1, verb: Verb::Scale { to: Count::By(2), wait: true } };
@@ -249,7 +275,12 @@ mod tests {
         check(
             r#"{"id":1,"do":"reload","args":{"now":true}}"#,
             Some(1),
-            "`args` of `reload` has the unknown field `now`; known: `wait`, `dry_run`",
+            "`args` of `reload` has the unknown field `now`; known: `wait`, `dry_run`, `listeners`",
+        );
+        check(
+            r#"{"id":1,"do":"reload","args":{"listeners":"any"}}"#,
+            Some(1),
+            "`listeners` in `args` of `reload` is `any`; known: `same`, `changed`",
         );
         check(
             r#"{"id":1,"do":"stop","args":{"now":true}}"#,

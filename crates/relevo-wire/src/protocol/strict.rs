@@ -63,6 +63,18 @@ pub enum Problem {
         /// The field that may be less.
         other: &'static str,
     },
+    /// A word that is none of those that a field may have.
+    #[error("`{field}` in {place} is `{word}`; known: {known}")]
+    UnknownWord {
+        /// The object.
+        place: String,
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        word: String,
+        /// What it may be.
+        known: String,
+    },
     /// None, or both, of two fields of which there must be one.
     #[error("{place} wants either `{}` or `{}`", fields[0], fields[1])]
     NotOneOf {
@@ -167,6 +179,25 @@ impl Object {
             Some(Value::Bool(value)) => Ok(value),
             Some(other) => Err(self.wrong_type(field, &other, "true or false")),
         }
+    }
+
+    /// One of the words that are known, if there is any.
+    pub(super) fn word_or(
+        &mut self,
+        field: &'static str,
+        known: &[&'static str],
+    ) -> Result<Option<&'static str>, Problem> {
+        if !self.fields.contains_key(field) {
+            return Ok(None);
+        }
+        let word = self.text(field)?;
+        let found = known.iter().find(|known| **known == word).copied();
+        found.map(Some).ok_or_else(|| Problem::UnknownWord {
+            place: self.place.clone(),
+            field,
+            word: shown(&word),
+            known: list(known),
+        })
     }
 
     /// The number in `field`, if there is one, without taking it.

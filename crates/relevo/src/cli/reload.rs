@@ -49,9 +49,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", conflicts_with = "no_wait")]
     timeout: Option<Span>,
 
+    /// What the new workers must listen on: on all that the old ones do, or on what they like; then an
+    /// address that they do not want closes
+    #[arg(long, value_name = "same|changed", value_enum, hide_possible_values = true, default_value_t = Listeners::Same, conflicts_with = "dry_run")]
+    listeners: Listeners,
+
     /// Print the rollout, or with --dry-run the differences, as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// The value of `--listeners`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Listeners {
+    Same,
+    Changed,
 }
 
 /// Asks for a rollout.
@@ -69,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
 fn ask(args: &Args) -> Result<u8, Failure> {
     let (service, mut connection) = client::open(args.name.as_ref())?;
     let answer = connection
-        .ask_within(PATIENCE, Verb::Reload { wait: false })
+        .ask_within(PATIENCE, verb(args, false))
         .map_err(|error| error.into_failure(&service))?;
     print(&if args.json {
         format!("{}\n", answer.json)
@@ -82,7 +94,7 @@ fn ask(args: &Args) -> Result<u8, Failure> {
 fn ask_and_wait(args: &Args) -> Result<u8, Failure> {
     let (service, mut connection) = client::open(args.name.as_ref())?;
     let interrupt = client::take_interrupt();
-    match wait(&mut connection, args.timeout, interrupt.as_ref().map(Signals::fd)) {
+    match wait(&mut connection, args, interrupt.as_ref().map(Signals::fd)) {
         Ok(answer) => {
             let rollout = answer.rollout().map_err(|error| error.into_failure(&service))?;
             let line = sentence(&rollout)?;
@@ -100,14 +112,22 @@ fn ask_and_wait(args: &Args) -> Result<u8, Failure> {
     }
 }
 
+fn verb(args: &Args, wait: bool) -> Verb {
+    let changed_listeners = match args.listeners {
+        Listeners::Same => false,
+        Listeners::Changed => true,
+    };
+    Verb::Reload { wait, changed_listeners }
+}
+
 fn wait(
     connection: &mut Connection,
-    timeout: Option<Span>,
+    args: &Args,
     interrupt: Option<BorrowedFd<'_>>,
 ) -> Result<Answer, ClientError> {
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout.duration()));
+    let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout.duration()));
     let watched = io::stderr().is_terminal();
-    connection.ask(Verb::Reload { wait: true }, Until { deadline, interrupt }, &mut |progress| {
+    connection.ask(verb(args, true), Until { deadline, interrupt }, &mut |progress| {
         if let Some(line) = step(progress).filter(|_| watched) {
             eprintln!("{line}");
         }

@@ -48,6 +48,13 @@ pub(crate) fn run(args: Args) -> Result<u8, Failure> {
     let file = args.config.or_else(|| configuration::find(&here));
     let source = Source::new(args.chosen.0, args.words, file.as_deref(), here);
     let configuration = source.read(None).map_err(Faults::into_failure)?;
+    let reading = Reading::new(source, configuration, machine()?);
+    let service = Service { inherited, reading, is_trial: false };
+    Primary::start(service).map(Primary::run).map_err(primary::StartError::into_failure)
+}
+
+/// What this machine adds to any configuration.
+pub(super) fn machine() -> Result<Machine, Failure> {
     let nofile = relevo_sys::process::raise_nofile_limit().map_err(|errno| {
         Failure::new(
             relevo_wire::ExitCode::Failed,
@@ -55,9 +62,7 @@ pub(crate) fn run(args: Args) -> Result<u8, Failure> {
         )
     })?;
     let slots = cpu::workers_for(cpu_quota(), relevo_sys::proc::allowed_cpus());
-    let machine = Machine { auto_slots: slots, synack_retries: synack_retries(), nofile };
-    let service = Service { inherited, reading: Reading::new(source, configuration, machine) };
-    Primary::start(service).map(Primary::run).map_err(primary::StartError::into_failure)
+    Ok(Machine { auto_slots: slots, synack_retries: synack_retries(), nofile })
 }
 
 /// Moves options that stand after the script before it, so that `run app.js -w 2` means what it

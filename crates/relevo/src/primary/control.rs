@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use relevo_core::{
-    Answer, Cause, Event, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale,
+    Answer, Cause, Event, Listeners, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale,
     ScaleOutcome, ScaleReport, Step, WorkerId,
 };
 use relevo_sys::peer::peer_credentials;
@@ -80,7 +80,7 @@ pub(crate) enum Wish {
     /// To be told how the service is.
     Status { client: u32, id: u64 },
     /// That every worker be replaced, if the configuration is right.
-    Reload { client: u32, id: u64, wait: bool },
+    Reload { client: u32, id: u64, wait: bool, listeners: Listeners },
     /// To be told what that would change.
     DryRun { client: u32, id: u64 },
     /// An event for the core.
@@ -305,7 +305,11 @@ impl Control {
     fn wish(&mut self, client: u32, id: u64, verb: Verb) -> Wish {
         match verb {
             Verb::Status => Wish::Status { client, id },
-            Verb::Reload { wait } => Wish::Reload { client, id, wait },
+            Verb::Reload { wait, changed_listeners } => {
+                let listeners =
+                    if changed_listeners { Listeners::Changed } else { Listeners::Same };
+                Wish::Reload { client, id, wait, listeners }
+            }
             Verb::DryRun => Wish::DryRun { client, id },
             // Who does not wait is told, too, if it cannot be.
             Verb::Scale { to, wait } => {
@@ -336,13 +340,21 @@ impl Control {
     }
 
     /// A reload that nothing stands against. Who does not wait has its answer now.
-    pub(crate) fn accept_reload(&mut self, client: u32, id: u64, wait: bool) -> Event {
+    pub(crate) fn accept_reload(
+        &mut self,
+        client: u32,
+        id: u64,
+        wait: bool,
+        listeners: Listeners,
+    ) -> Event {
         if wait {
-            let request = Some(self.remember(client, id, Verb::Reload { wait }));
-            return Event::ReloadRequested { cause: Cause::Command, request };
+            let changed_listeners = listeners == Listeners::Changed;
+            let verb = Verb::Reload { wait, changed_listeners };
+            let request = Some(self.remember(client, id, verb));
+            return Event::ReloadRequested { cause: Cause::Command, request, listeners };
         }
         self.send(client, &Reply::ok(id, Nothing {}).to_line());
-        Event::ReloadRequested { cause: Cause::Command, request: None }
+        Event::ReloadRequested { cause: Cause::Command, request: None, listeners }
     }
 
     /// Answers a request at once.

@@ -9,9 +9,12 @@ use relevo_core::{Generation, Slot, WorkerId};
 /// its children only until the first gap, so it must be a low one (`docs/node-channel.md`, 1).
 pub(crate) const CHANNEL_FD: i32 = 3;
 
+/// Where a worker is heard under `--ready notify`.
+pub(crate) const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+
 /// Variables that concern the primary alone: a worker that saw them would take them for its own.
 const NOT_FOR_WORKERS: &[&str] = &[
-    "NOTIFY_SOCKET",
+    NOTIFY_SOCKET,
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "LISTEN_FDS",

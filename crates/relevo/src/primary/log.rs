@@ -5,7 +5,7 @@ use std::time::Duration;
 use relevo_core::{
     DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, Left, ListenerId, Memory, Moved,
     Notice, Outcome, Refusal, RenewalReason, RenewalStart, RolloutReport, ScaleOutcome,
-    ScaleReport, Slot, Spec, Waits, WorkerId,
+    ScaleReport, Slot, Spec, Unsaid, Waits, WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -84,6 +84,14 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         }
         Notice::SparePromoted { worker, slot } => {
             format!("slot {slot}: {} takes over from standby", who(worker))
+        }
+        Notice::StartExtended { worker, slot, within, is_all } => {
+            let all = if *is_all { ", and no longer" } else { "" };
+            let within = seconds(*within);
+            format!(
+                "slot {slot}: {} asks for more time: it may take {within} to be ready{all}",
+                who(worker)
+            )
         }
         Notice::WorkerFailed { worker, slot, failure, next_try } => {
             let next = match next_try {
@@ -408,8 +416,8 @@ pub(crate) fn failed(failure: &Failure) -> String {
         Failure::SpawnFailed { stage, errno } => {
             format!("could not be started: {stage}: {}", error_text(*errno))
         }
-        Failure::NotReady { waited, missing, unprotected } => {
-            not_ready(*waited, missing, unprotected)
+        Failure::NotReady { waited, missing, unsaid, unprotected } => {
+            not_ready(*waited, missing, unsaid.as_ref(), unprotected)
         }
         Failure::AskedToLeave => "left by its own wish".to_owned(),
         Failure::ChannelLost => "closed its channel to Relevo and went on running".to_owned(),
@@ -423,19 +431,49 @@ pub(crate) fn failed(failure: &Failure) -> String {
     }
 }
 
-fn not_ready(waited: Duration, missing: &[String], unprotected: &[String]) -> String {
+fn not_ready(
+    waited: Duration,
+    missing: &[String],
+    unsaid: Option<&Unsaid>,
+    unprotected: &[String],
+) -> String {
     let waited = seconds(waited);
     if !unprotected.is_empty() {
         format!(
             "holds {} itself, not through Node's net module (a native listener, or `exclusive: true` or `reusePort: true`): Relevo can neither give it its socket nor see that it is ready; let it listen with plain `listen(port)`",
             unprotected.join(", ")
         )
+    } else if let Some(unsaid) = unsaid.filter(|_| missing.is_empty()) {
+        not_said(&waited, unsaid)
     } else if missing.is_empty() {
         format!(
             "did not listen on anything within {waited} (--ready-timeout): call `listen` in the app, or give it more time"
         )
     } else {
-        format!("did not listen on {} within {waited} (--ready-timeout)", missing.join(", "))
+        let missing = missing.join(", ");
+        format!(
+            "did not listen on {missing} within {waited} (--ready-timeout): the worker before it did; where that is to change, use `relevo reload --listeners changed`"
+        )
+    }
+}
+
+fn not_said(waited: &str, unsaid: &Unsaid) -> String {
+    let within = format!("within {waited} (--ready-timeout)");
+    match unsaid {
+        Unsaid::Message => format!(
+            "did not say that it is ready {within}: under --ready message an app calls `process.send('ready')`, or `ready()` of relevo-worker"
+        ),
+        Unsaid::Notify => format!(
+            "did not send READY=1 {within}: under --ready notify an app sends it to the socket that NOTIFY_SOCKET names, as `systemd-notify --ready` does"
+        ),
+        Unsaid::Probe { answer: Some(answer) } => {
+            format!("was not ready {within}: {answer}, and 2xx is wanted (--ready)")
+        }
+        Unsaid::Probe { answer: None } => {
+            format!(
+                "did not listen on anything that could be asked {within}: call `listen` in the app"
+            )
+        }
     }
 }
 

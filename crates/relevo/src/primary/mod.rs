@@ -11,6 +11,8 @@
 //! | `output/` | what workers write, on its way out |
 //! | `reading.rs`, `reload.rs` | configurations, and which of them counts |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
+//! | `readiness.rs`, `notifications.rs`, `probes.rs` | hearing, and asking, whether workers are ready |
+//! | `trial.rs` | trying one worker aside |
 //! | `signals.rs`, `notify.rs` | signals in, the service manager's socket out |
 //! | `reasons.rs`, `watch/`, `terminal.rs`, `schedule.rs` | reloads for files that change, a key, the clock |
 //! | `log.rs` | the words for what the core tells |
@@ -24,10 +26,13 @@ mod inspect_port;
 mod log;
 mod memory;
 mod native;
+mod notifications;
 mod notify;
 mod output;
 mod perform;
+mod probes;
 mod processes;
+mod readiness;
 mod reading;
 mod reasons;
 mod reload;
@@ -37,6 +42,7 @@ mod start;
 mod status;
 pub(crate) mod terminal;
 mod token;
+mod trial;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -57,8 +63,10 @@ use clock::Clock;
 use control::{Control, Wish};
 pub(crate) use hub::DrainWords;
 use hub::{HubHandle, Told};
+use notifications::Notifications;
 use notify::Notifier;
 use output::{Output, Stream};
+use probes::Probes;
 use processes::{Launched, Processes};
 pub(crate) use reading::{Machine, Reading};
 use schedule::Schedule;
@@ -66,6 +74,7 @@ use signals::SignalSource;
 pub(crate) use start::{Service, StartError};
 use terminal::Terminal;
 use token::Token;
+pub(crate) use trial::Trial;
 use watch::Watch;
 
 /// How many generations' release directories are remembered.
@@ -82,6 +91,8 @@ pub(crate) struct Primary {
     supervisor: Supervisor,
     hub: HubHandle,
     processes: Processes,
+    notifications: Notifications,
+    probes: Probes,
     output: Output,
     control: Control,
     notifier: Notifier,
@@ -92,6 +103,8 @@ pub(crate) struct Primary {
     events: VecDeque<Event>,
     releases: BTreeMap<Generation, PathBuf>,
     exit: Option<u8>,
+    /// If it is only to be seen whether a worker becomes ready.
+    trial: Option<Trial>,
     /// Says to everybody that a service of this name runs, and dies with us.
     lock: LockGuard,
 }
@@ -99,6 +112,10 @@ pub(crate) struct Primary {
 impl Primary {
     /// Runs the service to its end and returns the exit code.
     pub(crate) fn run(mut self) -> u8 {
+        self.live()
+    }
+
+    fn live(&mut self) -> u8 {
         let mut ready = Vec::new();
         self.events.push_back(Event::Tick);
         self.follow_reasons();
@@ -172,6 +189,8 @@ impl Primary {
             Token::Terminal => self.on_terminal(ready),
             Token::Process(worker) => self.on_process_end(worker),
             Token::Launch(worker) => self.on_launch(worker),
+            Token::Notification(worker) => self.on_notification(worker),
+            Token::Probe(worker) => self.on_probe(worker),
             Token::Output(worker, stream) => {
                 if !self.output.read(worker, stream) {
                     self.end_output(worker, stream);
@@ -221,7 +240,9 @@ impl Primary {
                     let status = self.status();
                     self.control.answer(client, id, Ok(status));
                 }
-                Wish::Reload { client, id, wait } => self.reload_for(client, id, wait),
+                Wish::Reload { client, id, wait, listeners } => {
+                    self.reload_for(client, id, wait, listeners);
+                }
                 Wish::DryRun { client, id } => {
                     let difference = self.reading.difference();
                     self.control.answer(client, id, difference);
@@ -239,6 +260,7 @@ impl Primary {
             releases: &self.releases,
             sight: &sight,
             next_reload: self.schedule.next(),
+            notifications: &self.notifications,
         };
         status::status(&self.supervisor.view(), &around)
     }
@@ -251,6 +273,7 @@ impl Primary {
             self.processes.kill_group(worker);
             self.end_output(worker, Stream::Out);
             self.end_output(worker, Stream::Err);
+            self.end_hearing(worker);
             self.processes.bury(worker);
             self.hub.end_channel(worker);
             self.events.push_back(failed);
@@ -272,6 +295,9 @@ impl Primary {
         while self.releases.len() > RELEASES_KEPT {
             self.releases.pop_first();
         }
+        if let Some(socket) = started.notify {
+            self.notifications.add(worker, socket);
+        }
         self.hub.add_channel(worker, started.channel);
         self.output.add(worker, Stream::Out, slot, started.stdout);
         self.output.add(worker, Stream::Err, slot, started.stderr);
@@ -281,6 +307,7 @@ impl Primary {
         };
         watch(self.processes.pidfd(worker), Token::Process(worker))?;
         watch(self.processes.launch(worker), Token::Launch(worker))?;
+        watch(self.notifications.fd(worker), Token::Notification(worker))?;
         for stream in [Stream::Out, Stream::Err] {
             watch(self.output.fd(worker, stream), Token::Output(worker, stream))?;
         }
@@ -308,6 +335,7 @@ impl Primary {
             return;
         }
         self.on_launch(worker);
+        self.on_notification(worker);
         if let Some(fd) = self.processes.pidfd(worker) {
             let _ = self.poller.remove(fd);
         }
@@ -318,6 +346,7 @@ impl Primary {
     fn bury(&mut self, worker: WorkerId) {
         self.end_output(worker, Stream::Out);
         self.end_output(worker, Stream::Err);
+        self.end_hearing(worker);
         if let Some(exit) = self.processes.bury(worker) {
             self.events.push_back(Event::Exited { worker, exit });
         }

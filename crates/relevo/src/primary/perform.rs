@@ -26,6 +26,7 @@ impl Primary {
                 self.hub.answer(worker, query, member, given);
             }
             Action::Refuse { worker, query, errno } => self.hub.refuse(worker, query, errno),
+            Action::Probe { worker, listener } => self.probe(worker, listener),
             Action::InspectSockets { worker } => {
                 let unprotected = self.inspect_sockets(worker);
                 self.events.push_back(Event::SocketsInspected { worker, unprotected });
@@ -59,8 +60,10 @@ impl Primary {
             Action::Notify(notify) => self.notify(notify),
             Action::Tell(notice) => {
                 self.follow_rollout(&notice);
-                let line = log::line(&notice, |worker| self.processes.pid_for_log(worker));
-                self.output.say(&line);
+                if !self.note_trial(&notice) {
+                    let line = log::line(&notice, |worker| self.processes.pid_for_log(worker));
+                    self.output.say(&line);
+                }
             }
             Action::Exit { code } => self.exit = Some(code),
         }

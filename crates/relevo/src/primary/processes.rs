@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
+use relevo_config::ReadyWord;
 use relevo_core::{Exit, ExitHow, Generation, Slot, SpawnStage, WorkerId};
 use relevo_sys::launch::{Report, read_report, send_channel};
+use relevo_sys::notified::NotifySocket;
 use relevo_sys::oom::{OomKills, oom_kills};
 use relevo_sys::process::{self, NofileLimit, Pidfd, signal_group};
 use relevo_sys::{Errno, Pid, Signal, proc, scm, socket};
 
 use super::agent_file::AgentFile;
-use super::{environment, inspect_port};
+use super::{environment, inspect_port, notifications};
 use crate::cli::exec;
 use crate::configuration::Configuration;
 
@@ -46,6 +48,8 @@ struct Process {
     launch: Option<OwnedFd>,
     /// Where the inspector listens, which is no server of the app's.
     inspect_port: Option<u16>,
+    /// What it is asked for to learn whether it is ready.
+    ready_path: Option<String>,
     was_killed_by_us: bool,
 }
 
@@ -55,6 +59,8 @@ pub(crate) struct Started {
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
     pub(crate) release: PathBuf,
+    /// Where it is heard.
+    pub(crate) notify: Option<NotifySocket>,
 }
 
 /// What became of a launch.
@@ -99,6 +105,13 @@ impl Processes {
         command.env("PWD", directory);
         command.envs(environment::of_worker(worker, slot, generation, &release));
         command.stdin(their_status).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ready = &launch.configuration.options.ready;
+        let notify = (*ready == ReadyWord::Notify).then(|| notifications::socket(worker));
+        let notify = notify.transpose()?.map(|(socket, name)| {
+            command.env(environment::NOTIFY_SOCKET, name);
+            socket
+        });
+        let ready_path = ready.path().map(str::to_owned);
         let mut child = command.spawn()?;
         let pid = child_pid(&child)?;
         let pidfd = Pidfd::open(pid)?;
@@ -106,10 +119,10 @@ impl Processes {
         let stdout = nonblocking(child.stdout.take().map(OwnedFd::from))?;
         let stderr = nonblocking(child.stderr.take().map(OwnedFd::from))?;
         let inspect_port = inspect.and_then(|flag| flag.rsplit('=').next()?.parse().ok());
-        let process =
-            Process { pid, pidfd, launch: Some(status), inspect_port, was_killed_by_us: false };
+        let (launch, was_killed_by_us) = (Some(status), false);
+        let process = Process { pid, pidfd, launch, inspect_port, ready_path, was_killed_by_us };
         self.all.insert(worker, process);
-        Ok(Started { channel, stdout, stderr, release })
+        Ok(Started { channel, stdout, stderr, release, notify })
     }
 
     pub(crate) fn pid(&self, worker: WorkerId) -> Option<u32> {
@@ -143,6 +156,10 @@ impl Processes {
 
     pub(crate) fn inspect_port(&self, worker: WorkerId) -> Option<u16> {
         self.all.get(&worker)?.inspect_port
+    }
+
+    pub(crate) fn ready_path(&self, worker: WorkerId) -> Option<String> {
+        self.all.get(&worker)?.ready_path.clone()
     }
 
     /// What became of the launch. Once it is known, its descriptor is gone.

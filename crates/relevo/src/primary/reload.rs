@@ -1,7 +1,7 @@
 //! Reloads: the configuration is read before anything else happens, and follows the rollout.
 
 use relevo_config::Change;
-use relevo_core::{Cause, Event, Notice, Outcome};
+use relevo_core::{Cause, Event, Listeners, Notice, Outcome};
 use relevo_wire::protocol::Failure;
 
 use super::{DrainWords, Primary};
@@ -13,16 +13,19 @@ impl Primary {
     /// Nobody waits for an answer, so the log has it.
     pub(super) fn reload_because(&mut self, cause: Cause) {
         match self.prepare_reload() {
-            Ok(()) => self.events.push_back(Event::ReloadRequested { cause, request: None }),
+            Ok(()) => {
+                let listeners = Listeners::Same;
+                self.events.push_back(Event::ReloadRequested { cause, request: None, listeners });
+            }
             Err(failure) => self.say_refused(&failure),
         }
     }
 
     /// The client is told what stands against it, and so is the log.
-    pub(super) fn reload_for(&mut self, client: u32, id: u64, wait: bool) {
+    pub(super) fn reload_for(&mut self, client: u32, id: u64, wait: bool, listeners: Listeners) {
         match self.prepare_reload() {
             Ok(()) => {
-                let event = self.control.accept_reload(client, id, wait);
+                let event = self.control.accept_reload(client, id, wait, listeners);
                 self.events.push_back(event);
             }
             Err(failure) => {

@@ -20,15 +20,17 @@ use super::agent_file::AgentFile;
 use super::clock::Clock;
 use super::control::Control;
 use super::hub::{DrainWords, HubHandle, HubSettings, Inherited};
+use super::notifications::Notifications;
 use super::notify::Notifier;
 use super::output::Output;
+use super::probes::Probes;
 use super::processes::Processes;
 use super::schedule::Schedule;
 use super::signals::SignalSource;
 use super::terminal::Terminal;
 use super::token::Token;
 use super::watch::Watch;
-use super::{Primary, Reading};
+use super::{Primary, Reading, Trial};
 use crate::cli::{Failure, error_text};
 use crate::runtime_dir::{self, RuntimeDirError};
 
@@ -36,6 +38,8 @@ use crate::runtime_dir::{self, RuntimeDirError};
 pub(crate) struct Service {
     pub(crate) inherited: Vec<InheritedSocket>,
     pub(crate) reading: Reading,
+    /// Whether it is only tried, beside one that may run.
+    pub(crate) is_trial: bool,
 }
 
 /// Why a service could not even be begun.
@@ -89,7 +93,7 @@ impl Primary {
         let signals = SignalSource::take().map_err(system("cannot take signals"))?;
         // What we were started with (a shell's, a job server's) must not reach the workers.
         close_on_exec_from(3).map_err(system("cannot mark descriptors close-on-exec"))?;
-        let Service { inherited, reading } = service;
+        let Service { inherited, reading, is_trial } = service;
         let options = &reading.current().options;
         let name = reading.current().name.to_string();
         let lock = lock(&name)?;
@@ -98,13 +102,14 @@ impl Primary {
         poller
             .add(signals.fd(), Token::Signals.pack(), Interest::READ)
             .map_err(system("cannot wait for signals"))?;
-        let output = Output::new()
+        let output = Output::new(is_trial)
             .map_err(|error| StartError::Io { what: "cannot start threads", error })?;
         let clock = Clock::start();
         let balance = options.balance.balance();
         let dealer = Dealer::new(balance, options.weights == WeightsWord::Load);
         let settings = HubSettings {
             backlog: u32::from(options.backlog.get()),
+            aside: is_trial,
             inherited: inherited.into_iter().filter_map(Inherited::examine).collect(),
             drain_words: DrainWords::of(options),
         };
@@ -114,7 +119,7 @@ impl Primary {
             .add(hub.reported(), Token::Hub.pack(), Interest::READ)
             .map_err(system("cannot wait for the hub"))?;
         let control = Control::new(Rc::clone(&poller), name.clone());
-        let notify_socket = std::env::var("NOTIFY_SOCKET").ok();
+        let notify_socket = std::env::var("NOTIFY_SOCKET").ok().filter(|_| !is_trial);
         let wants_agent = options.agent;
         let mut primary = Self {
             balance,
@@ -124,6 +129,8 @@ impl Primary {
             supervisor: Supervisor::new(reading.spec(reading.current()), clock.now(), seed()),
             hub,
             processes: Processes::default(),
+            notifications: Notifications::default(),
+            probes: Probes::default(),
             output,
             control,
             notifier: Notifier::new(notify_socket.as_deref()),
@@ -134,6 +141,7 @@ impl Primary {
             events: VecDeque::new(),
             releases: BTreeMap::new(),
             exit: None,
+            trial: is_trial.then(Trial::default),
             name,
             reading,
             lock,
@@ -145,7 +153,7 @@ impl Primary {
     /// Makes the control socket anew if somebody has cleaned it away, or if there was no place for it
     /// at the start. The agent's file looks after itself.
     pub(super) fn return_control_socket(&mut self) {
-        if self.control.is_in_place() {
+        if self.trial.is_some() || self.control.is_in_place() {
             return;
         }
         let directory = runtime_dir::create(&self.name).map_err(io::Error::other);
@@ -174,7 +182,10 @@ impl Primary {
             }
             Err(error) => return Err(error.into()),
         };
-        if let Err(error) = self.control.open(&directory) {
+        if self.trial.is_some() {
+            // Nobody is to find it.
+            let _ = fs::remove_dir(&directory);
+        } else if let Err(error) = self.control.open(&directory) {
             let (path, why) = (directory.display(), error_text(&error));
             self.output
                 .say(&format!("warning: no control socket in {path}: {why}; only signals work"));

@@ -15,6 +15,7 @@ use relevo_wire::status as wire;
 
 use super::hub::Sight;
 use super::log;
+use super::notifications::Notifications;
 
 /// What the core does not know.
 pub(crate) struct Surroundings<'a> {
@@ -24,6 +25,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) sight: &'a Sight,
     /// When `--reload-at` is due next.
     pub(crate) next_reload: Option<&'a Zoned>,
+    pub(crate) notifications: &'a Notifications,
 }
 
 impl Surroundings<'_> {
@@ -177,6 +179,7 @@ fn worker(view: WorkerView, around: &Surroundings<'_>) -> wire::Worker {
         requests: None,
         active_requests: None,
         loop_lag_ms: None,
+        status: around.notifications.status(view.id).map(str::to_owned),
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) enum Token {
     /// Whether its program was executed.
     Launch(WorkerId),
     Output(WorkerId, Stream),
+    /// What it notifies.
+    Notification(WorkerId),
+    /// Its answer to the question whether it is ready.
+    Probe(WorkerId),
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -42,6 +46,8 @@ impl Token {
             Self::Lock => (8, 0),
             Self::Watch => (9, 0),
             Self::Terminal => (10, 0),
+            Self::Notification(worker) => (11, worker.0),
+            Self::Probe(worker) => (12, worker.0),
         };
         (kind << KIND_SHIFT) | (payload & PAYLOAD)
     }
@@ -62,6 +68,8 @@ impl Token {
             8 => Self::Lock,
             9 => Self::Watch,
             10 => Self::Terminal,
+            11 => Self::Notification(worker),
+            12 => Self::Probe(worker),
             _ => return None,
         })
     }
@@ -86,6 +94,8 @@ mod tests {
             Token::Launch(worker),
             Token::Output(worker, Stream::Out),
             Token::Output(worker, Stream::Err),
+            Token::Notification(worker),
+            Token::Probe(worker),
         ] {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }

@@ -85,6 +85,7 @@ fn status_json_has_every_field() {
             "requests",
             "active_requests",
             "loop_lag_ms",
+            "status",
         ],
     );
     assert_eq!((&worker["state"], &worker["generation"]), (&json!("ready"), &json!(2)));

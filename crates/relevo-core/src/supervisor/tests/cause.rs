@@ -4,7 +4,11 @@ use super::harness::{Service, code, notices, spec};
 use crate::{Action, Cause, Event, Notice};
 
 fn wish(s: &mut Service, cause: Cause) -> Vec<Cause> {
-    begun(&s.happens(Event::ReloadRequested { cause, request: None }))
+    begun(&s.happens(Event::ReloadRequested {
+        cause,
+        request: None,
+        listeners: crate::Listeners::Same,
+    }))
 }
 
 fn begun(actions: &[Action]) -> Vec<Cause> {

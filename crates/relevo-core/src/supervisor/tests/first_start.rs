@@ -85,7 +85,7 @@ fn a_worker_that_never_listens_is_looked_at_before_it_has_failed() {
     let (worker, waited) = (WorkerId(1), secs(30));
     let failed = s.happens(Event::SocketsInspected { worker, unprotected: unprotected.clone() });
     check(&failed, "notify Stopping\nkill 1");
-    let failure = Failure::NotReady { waited, missing: vec![], unprotected };
+    let failure = Failure::NotReady { waited, missing: vec![], unsaid: None, unprotected };
     assert!(notices(&failed).contains(&&Notice::FirstStartFailed { worker, failure }));
 }
 

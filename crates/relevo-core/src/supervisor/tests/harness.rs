@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     Action, Answer, Balance, Cause, Event, Exit, ExitHow, Given, Kind, Left, Limits, ListenerId,
-    Member, Memory, Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec,
-    Step, Supervisor, Surge, Time, Wish, WorkerId,
+    Listeners, Member, Memory, Moved, Notice, Outcome, QueryId, ReadyWhen, RequestId, Scale,
+    ScaleOutcome, Seat, Spec, Step, Supervisor, Surge, Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -22,6 +22,7 @@ pub(super) fn spec(slots: u32) -> Spec {
         slots,
         balance: Balance::Kernel,
         agent: true,
+        ready: ReadyWhen::Listening,
         ready_timeout: secs(30),
         probation: secs(0),
         surge: Surge::Workers(1),
@@ -202,8 +203,17 @@ impl Service {
     }
 
     pub(super) fn reload(&mut self, request: impl Into<Option<u64>>) -> Vec<Action> {
+        self.reload_to(request, Listeners::Same)
+    }
+
+    /// The same, where what the service listens on may change.
+    pub(super) fn reload_to(
+        &mut self,
+        request: impl Into<Option<u64>>,
+        listeners: Listeners,
+    ) -> Vec<Action> {
         let request = request.into().map(RequestId);
-        self.happens(Event::ReloadRequested { cause: Cause::Command, request })
+        self.happens(Event::ReloadRequested { cause: Cause::Command, request, listeners })
     }
 
     pub(super) fn abort(&mut self, request: u64) -> Vec<Action> {
@@ -277,6 +287,7 @@ fn line(action: &Action) -> Option<String> {
             format!("answer {worker} with connections of {}", socket(*member))
         }
         Action::Refuse { worker, errno, .. } => format!("refuse {worker}, error {errno}"),
+        Action::Probe { worker, listener } => format!("probe {worker} on {listener}"),
         Action::InspectSockets { worker } => format!("inspect {worker}"),
         Action::Accept { member, on } => format!("accept {}{}", socket(*member), off(on)),
         Action::Eligible { worker, listener, on, .. } => {

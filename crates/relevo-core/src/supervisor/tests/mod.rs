@@ -1,6 +1,7 @@
 //! Every transition, one by one. `tests/simulation.rs` throws them together.
 
 mod cause;
+mod changed_listeners;
 mod configuration;
 mod crash;
 mod drain;
@@ -11,6 +12,7 @@ mod listeners;
 mod memory;
 mod outage;
 mod readiness;
+mod ready_when;
 mod renewal;
 mod requests;
 mod rollout;

@@ -163,6 +163,7 @@ fn a_new_worker_that_is_not_ready_in_time_fails_it() {
     );
     let report = s.supervisor.view().failed_rollout().cloned().unwrap();
     let failure = Failure::NotReady {
+        unsaid: None,
         waited: secs(30),
         missing: vec!["listener 1 of slot 0".to_owned()],
         unprotected: vec![],

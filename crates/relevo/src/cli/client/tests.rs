@@ -117,7 +117,9 @@ fn progress_comes_before_the_answer() {
     assert_eq!(connection.pid, Some(std::process::id()));
     let mut seen = Vec::new();
     let mut see = |progress: Progress| seen.push((progress.slot, progress.phase));
-    let answer = connection.ask(Verb::Reload { wait: true }, until(AGES), &mut see).unwrap();
+    let answer = connection
+        .ask(Verb::Reload { wait: true, changed_listeners: false }, until(AGES), &mut see)
+        .unwrap();
     assert_eq!(seen, [(Some(0), Some(Phase::Starting)), (Some(0), None)]);
     assert_eq!(answer.json, ROLLOUT);
     let rollout = answer.rollout().unwrap();
@@ -136,7 +138,9 @@ fn an_error_keeps_its_code_and_detail() {
         write(r#"{"id":1,"error":{"code":1,"reason":"worker 9 exited","detail":["Error: no"]}}"#),
     ]);
     let mut connection = primary.connect().unwrap();
-    let error = connection.ask(Verb::Reload { wait: true }, until(AGES), &mut |_| {}).unwrap_err();
+    let error = connection
+        .ask(Verb::Reload { wait: true, changed_listeners: false }, until(AGES), &mut |_| {})
+        .unwrap_err();
     let failure = error.into_failure(&primary.service());
     assert_eq!(failure.code, ExitCode::Failed);
     assert_eq!(failure.reason, "worker 9 exited");
@@ -219,7 +223,11 @@ fn the_wait_for_an_answer_ends_at_its_deadline() {
         Act::WaitForEnd,
     ]);
     let mut connection = primary.connect().unwrap();
-    let asked = connection.ask(Verb::Reload { wait: true }, until(MOMENT), &mut |_| {});
+    let asked = connection.ask(
+        Verb::Reload { wait: true, changed_listeners: false },
+        until(MOMENT),
+        &mut |_| {},
+    );
     assert!(matches!(asked, Err(ClientError::TimedOut)));
     drop(connection);
     primary.end();
@@ -233,7 +241,11 @@ fn a_connection_that_is_closed_midway_is_told_apart() {
         Act::Flood(10),
     ]);
     let mut connection = primary.connect().unwrap();
-    let asked = connection.ask(Verb::Reload { wait: true }, until(AGES), &mut |_| {});
+    let asked = connection.ask(
+        Verb::Reload { wait: true, changed_listeners: false },
+        until(AGES),
+        &mut |_| {},
+    );
     assert!(matches!(asked, Err(ClientError::Closed)));
     primary.end();
     let primary = Primary::new(vec![]);

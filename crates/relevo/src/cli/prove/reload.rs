@@ -26,12 +26,16 @@ impl Reload {
         let explain = |error: ClientError| error.into_failure(&self.service).reason;
         let mut connection = Connection::open(&self.service, PATIENCE).map_err(explain)?;
         let until = Until { deadline: Instant::now().checked_add(self.limit), interrupt: None };
-        let answer = connection.ask(Verb::Reload { wait: true }, until, &mut |progress| {
-            // Now the old worker stops to accept, or lets go of its connections.
-            if matches!(progress.phase, Some(Phase::Probation | Phase::Draining)) {
-                tell.step();
-            }
-        });
+        let answer = connection.ask(
+            Verb::Reload { wait: true, changed_listeners: false },
+            until,
+            &mut |progress| {
+                // Now the old worker stops to accept, or lets go of its connections.
+                if matches!(progress.phase, Some(Phase::Probation | Phase::Draining)) {
+                    tell.step();
+                }
+            },
+        );
         if let Err(ClientError::TimedOut) = answer {
             return Err(format!("the reload did not end within {:?}", self.limit));
         }

@@ -21,6 +21,7 @@ pub(super) fn status(status: &Status, colour: bool) -> String {
     for slot in &status.slots {
         page.extend(slot.renewal.as_ref().map(|it| renewal(slot.slot, it)));
     }
+    page.push_str(&said(&status.slots));
     page.push('\n');
     if status.listeners.is_empty() {
         page.push_str("no listener\n");
@@ -35,6 +36,13 @@ pub(super) fn status(status: &Status, colour: bool) -> String {
         page.push_str(&format!("next reload by schedule at {}\n", printable(at)));
     }
     page
+}
+
+/// What workers say of themselves.
+fn said(slots: &[Slot]) -> String {
+    let workers = slots.iter().flat_map(|slot| &slot.workers);
+    let said = workers.filter_map(|worker| Some((worker.id, worker.status.as_deref()?)));
+    said.map(|(id, status)| format!("worker {id} says: {}\n", printable(status))).collect()
 }
 
 /// The colour of a service's state.

@@ -27,17 +27,13 @@ impl Hub {
         let key = Key(format!("{}#{query}", member.listener));
         let number = wire.next_attachment;
         wire.next_attachment += 1;
+        // What is made aside has another one.
+        let port = if self.aside { PortCheck::Skip } else { PortCheck::Check };
         let answered = match given {
             Given::Socket => {
                 wire.listeners.insert(number, Arc::clone(&socket.socket));
                 let data = data.as_deref();
-                wire.channel.answer_shared(
-                    pending.query,
-                    key.clone(),
-                    PortCheck::Check,
-                    number,
-                    data,
-                )
+                wire.channel.answer_shared(pending.query, key.clone(), port, number, data)
             }
             Given::Connections => {
                 let name = socket.address().map(SockName::from);

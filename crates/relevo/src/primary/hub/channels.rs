@@ -126,6 +126,7 @@ impl Hub {
         let _ = wire.channel.end();
         self.queries.retain(|_, pending| pending.worker != worker);
         self.leaves.remove(&worker);
+        self.end_probes(worker);
         self.deal(DealerEvent::Gone { worker });
         self.report(worker, Event::ChannelEnded { worker });
     }

@@ -40,6 +40,8 @@ pub(crate) struct HubHandle {
 pub(crate) struct HubSettings {
     /// How many connections may wait in a socket's queue.
     pub(crate) backlog: u32,
+    /// Whether sockets are made where nobody looks for them.
+    pub(crate) aside: bool,
     /// Sockets that Relevo itself was started with.
     pub(crate) inherited: Vec<Inherited>,
     /// How workers are to drain.
@@ -122,6 +124,10 @@ impl HubHandle {
 
     pub(crate) fn refuse(&self, worker: WorkerId, query: QueryId, errno: i32) {
         self.order(Order::Refuse { worker, query, errno });
+    }
+
+    pub(crate) fn probe(&self, worker: WorkerId, listener: ListenerId, connection: OwnedFd) {
+        self.order(Order::Probe { worker, listener, connection });
     }
 
     pub(crate) fn accept(&self, member: Member, on: bool) {

@@ -16,7 +16,7 @@ use relevo_sys::listen::{
 use relevo_sys::socket::{SocketName, local_address, socket_inode};
 
 use super::order::Report;
-use super::{Hub, wishes};
+use super::{Hub, aside, wishes};
 
 /// A socket that the primary holds.
 #[derive(Debug)]
@@ -32,6 +32,11 @@ pub(super) struct MemberSocket {
 }
 
 impl MemberSocket {
+    /// One that goes by another name than its own.
+    pub(super) fn aside(socket: Arc<OwnedFd>, name: SocketName, is_stream: bool) -> Self {
+        Self { socket, name, is_stream, is_known_to_poller: false, ipv6_only: false, file: None }
+    }
+
     /// Removes what the socket left in the file system.
     pub(super) fn clean_up(&self) {
         if let Some((path, identity)) = &self.file {
@@ -112,6 +117,9 @@ impl Hub {
 
     fn make(&self, member: Member, address: &ListenAddress) -> Result<MemberSocket, Errno> {
         let backlog = self.backlog;
+        if self.aside {
+            return aside::make(address);
+        }
         if let Some(passed) = wishes::find(&self.inherited, address) {
             return Ok(MemberSocket {
                 socket: Arc::clone(&passed.socket),

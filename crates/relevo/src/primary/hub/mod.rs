@@ -16,18 +16,21 @@
 //! | `thread.rs` | the hub's loop |
 //! | `channels.rs`, `wire.rs` | channels as bytes |
 //! | `said.rs`, `answers.rs` | what workers say, and what they are told |
-//! | `members.rs`, `wishes.rs` | listening sockets |
+//! | `members.rs`, `wishes.rs`, `aside.rs` | listening sockets |
 //! | `dealing.rs` | carrying out what the dealer decides |
+//! | `probes.rs` | asking a worker whether it is ready |
 //! | `handover.rs` | connections that workers give away |
 //! | `tickets.rs` | the keys of TLS sessions |
 
 mod answers;
+mod aside;
 mod channels;
 mod dealing;
 mod handle;
 mod handover;
 mod members;
 mod order;
+mod probes;
 mod said;
 mod thread;
 mod tickets;
@@ -63,6 +66,8 @@ struct Hub {
     /// What the queue of reports has not taken yet.
     unreported: VecDeque<Report>,
     backlog: u32,
+    /// Whether sockets are made where nobody looks for them.
+    aside: bool,
     dealer: Dealer,
     wires: BTreeMap<WorkerId, Wire>,
     /// Whose wires may have something to write.
@@ -71,6 +76,8 @@ struct Hub {
     connections: Connections,
     /// Those of them that a worker handed over.
     arrivals: BTreeMap<u64, Arrived>,
+    /// Those by which a worker is asked whether it is ready.
+    probes: BTreeMap<u64, WorkerId>,
     drain_words: DrainWords,
     inherited: Vec<Inherited>,
     queries: BTreeMap<QueryId, Pending>,

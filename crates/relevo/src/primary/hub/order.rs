@@ -45,6 +45,12 @@ pub(super) enum Order {
         query: QueryId,
         errno: i32,
     },
+    /// Hand this connection to this worker and to nobody else.
+    Probe {
+        worker: WorkerId,
+        listener: ListenerId,
+        connection: OwnedFd,
+    },
     Accept {
         member: Member,
         on: bool,

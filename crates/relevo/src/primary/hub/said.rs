@@ -1,8 +1,11 @@
 //! What workers say, and whom it concerns.
 
-use relevo_core::{DealerEvent, Event, Left, Moved, NotTaken, QueryId, WorkerId};
+use std::time::Duration;
+
+use relevo_core::{DealerEvent, Event, Left, Moved, NotTaken, QueryId, ReadyWhen, WorkerId};
 use relevo_node::{
     FromAgent, HandoverMode, Happened, Json, Key, PendingQuery, RefusedBecause, ToAgent,
+    UserMessage,
 };
 use relevo_sys::listen::relisten;
 
@@ -42,7 +45,8 @@ impl Hub {
 
     fn happened(&mut self, worker: WorkerId, happened: Happened) {
         match happened {
-            Happened::Online | Happened::User(_) | Happened::PassedHandle => {}
+            Happened::User(UserMessage::Ready) => self.said_ready(worker),
+            Happened::Online | Happened::User(UserMessage::Other) | Happened::PassedHandle => {}
             Happened::Asked(query) => self.asked(worker, query),
             Happened::Listening { key } => self.listening(worker, &key),
             Happened::Closed { key } | Happened::ListenerNotTaken { key } => {
@@ -52,6 +56,8 @@ impl Hub {
                 self.leaves.insert(worker, leave);
                 self.report(worker, Event::LeaveRequested { worker });
             }
+            Happened::Placed { connection } | Happened::Refused { connection, .. }
+                if self.probe_is_over(connection) => {}
             Happened::Placed { connection } => {
                 let connection = relevo_core::ConnectionId(connection);
                 self.deal(DealerEvent::Placed { connection });
@@ -111,6 +117,10 @@ impl Hub {
         }
     }
 
+    fn said_ready(&mut self, worker: WorkerId) {
+        self.report(worker, Event::ReadySaid { worker, how: ReadyWhen::Message });
+    }
+
     fn agent_said(&mut self, worker: WorkerId, said: FromAgent) {
         let event = match said {
             FromAgent::Hello { hands_over, .. } => {
@@ -139,6 +149,10 @@ impl Hub {
             }
             FromAgent::RequestsReached => Event::RequestsReached { worker },
             FromAgent::Drained => Event::Drained { worker },
+            FromAgent::Ready => return self.said_ready(worker),
+            FromAgent::Extend { ms } => {
+                Event::StartExtended { worker, by: Duration::from_millis(ms) }
+            }
             FromAgent::PrimaryBranch { file } => return self.primary_branch(&file),
             FromAgent::Unknown => return,
         };

@@ -29,7 +29,7 @@ impl Hub {
     pub(super) fn new(
         clock: Clock,
         dealer: Dealer,
-        HubSettings { backlog, inherited, drain_words }: HubSettings,
+        HubSettings { backlog, aside, inherited, drain_words }: HubSettings,
         ends: Ends,
     ) -> Result<Self, Errno> {
         let poller = Poller::new()?;
@@ -41,12 +41,14 @@ impl Hub {
             ends,
             unreported: VecDeque::new(),
             backlog,
+            aside,
             dealer,
             wires: BTreeMap::new(),
             talked_to: BTreeSet::new(),
             members: BTreeMap::new(),
             connections: BTreeMap::new(),
             arrivals: BTreeMap::new(),
+            probes: BTreeMap::new(),
             drain_words,
             inherited,
             queries: BTreeMap::new(),
@@ -141,6 +143,9 @@ impl Hub {
             Order::CloseMember { member } => self.close_member(member),
             Order::Answer { worker, query, member, given } => {
                 self.answer(worker, query, member, given);
+            }
+            Order::Probe { worker, listener, connection } => {
+                self.probe(worker, listener, connection);
             }
             Order::Refuse { worker, query, errno } => self.refuse(worker, query, errno),
             Order::Accept { member, on } => self.deal(DealerEvent::Accept { member, on }),

@@ -55,10 +55,12 @@ struct Pipe {
 }
 
 impl Output {
-    /// Output that goes to the process's own stdout and stderr.
-    pub(crate) fn new() -> io::Result<Self> {
+    /// Output that goes to the process's own stdout and stderr, or all of it to stderr.
+    pub(crate) fn new(all_to_stderr: bool) -> io::Result<Self> {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let out = if all_to_stderr { stderr.as_fd() } else { stdout.as_fd() };
         Ok(Self {
-            out: Writer::new("stdout", File::from(io::stdout().as_fd().try_clone_to_owned()?))?,
+            out: Writer::new("stdout", File::from(out.try_clone_to_owned()?))?,
             err: Writer::new("stderr", File::from(io::stderr().as_fd().try_clone_to_owned()?))?,
             prefix_out: io::stdout().is_terminal(),
             prefix_err: io::stderr().is_terminal(),

@@ -15,6 +15,7 @@ fn worker(id: u64, generation: u64, state: WorkerState) -> Worker {
         requests: None,
         active_requests: None,
         loop_lag_ms: None,
+        status: None,
     }
 }
 
