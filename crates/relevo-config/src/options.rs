@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use relevo_core::Spec;
 
 use crate::{
-    Backlog, BalanceWord, EnvPair, HandoverWord, IgnoreGlob, ReloadAt, ServiceName, Span, Standby,
-    StopSignal, SurgeWord, WeightsWord, Workers,
+    Backlog, BalanceWord, EnvPair, FinalExitCodes, HandoverWord, IgnoreGlob, ReloadAt, ServiceName,
+    Span, Standby, StopSignal, SurgeWord, WeightsWord, Workers,
 };
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
@@ -68,6 +68,8 @@ pub struct Options {
     pub reload_at: Vec<ReloadAt>,
     /// `--keep-trying`: go on although the first start has failed in every slot.
     pub keep_trying: bool,
+    /// `--final-exit-codes`: exits that are not followed by a replacement.
+    pub final_exit_codes: FinalExitCodes,
 }
 
 impl Default for Options {
@@ -102,6 +104,7 @@ impl Default for Options {
             ignore: Vec::new(),
             reload_at: Vec::new(),
             keep_trying: false,
+            final_exit_codes: FinalExitCodes::default(),
         }
     }
 }
@@ -125,6 +128,7 @@ impl Options {
             lame_duck: self.lame_duck.duration(),
             stop_timeout: self.stop_timeout.duration(),
             keep_trying: self.keep_trying,
+            final_exit_codes: self.final_exit_codes.codes(),
             hold: self.hold.duration(),
             synack_retries: Spec::SYNACK_RETRIES,
         }
@@ -156,6 +160,7 @@ mod tests {
             lame_duck: Duration::ZERO,
             stop_timeout: Duration::from_secs(10),
             keep_trying: false,
+            final_exit_codes: relevo_core::ExitCodes::default(),
             hold: Duration::from_secs(10),
             synack_retries: 5,
         };

@@ -219,7 +219,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 28] = [
+const TABLE: [Setting; 29] = [
     Setting::new(
         "name",
         "NAME",
@@ -365,6 +365,17 @@ const TABLE: [Setting; 28] = [
         Takes::Flag(|options| options.keep_trying = true),
         |options| if options.keep_trying { one(&true) } else { Vec::new() },
     ),
+    Setting::new(
+        "final-exit-codes",
+        "CODES",
+        "Exit codes after which a worker is not replaced, such as 0,64-78; if all have ended so, the service ends; may be given several times",
+        Takes::Text(|options, text| {
+            options.final_exit_codes.extend(&text.parse()?);
+            Ok(())
+        }),
+        |options| options.final_exit_codes.shown(),
+    )
+    .repeatable(),
 ];
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Cause, Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId, RequestId,
-    RolloutReport, ScaleReport, Slot, Wish, WorkerId,
+    Cause, Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId,
+    RequestId, RolloutReport, ScaleReport, Slot, Wish, WorkerId,
 };
 
 /// An order to the shell. Whatever can fail is answered by an event.
@@ -462,6 +462,13 @@ pub enum Notice {
     ScaleEnded(ScaleReport),
     /// A scaling that nobody waits for was refused.
     NotScaled(Refusal),
+    /// Every worker has ended for good, and so does the service.
+    AllEnded {
+        /// How, by slot.
+        ends: Vec<(Slot, Exit)>,
+        /// What the service exits with.
+        code: u8,
+    },
     /// The service stops.
     Stopping,
     /// Processes that even `SIGKILL` did not end: stuck in the kernel.

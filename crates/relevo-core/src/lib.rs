@@ -12,6 +12,7 @@ mod cause;
 mod changes;
 mod dealer;
 mod event;
+mod exit_codes;
 mod ids;
 mod listener;
 mod moved;
@@ -32,6 +33,7 @@ pub use dealer::{
     SeenMember,
 };
 pub use event::{Event, Exit, ExitHow, Left, Memory, SpawnStage};
+pub use exit_codes::ExitCodes;
 pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
 pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};

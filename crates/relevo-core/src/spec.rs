@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::ExitCodes;
+
 /// The wishes that the [`Supervisor`](crate::Supervisor) fulfils.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -34,6 +36,8 @@ pub struct Spec {
     pub stop_timeout: Duration,
     /// Whether to go on when the first start has failed in every slot.
     pub keep_trying: bool,
+    /// Exits by themselves with such a code are not followed by a replacement.
+    pub final_exit_codes: ExitCodes,
     /// How long connections may wait while no worker is there to have them; then the listeners close.
     pub hold: Duration,
     /// How often the kernel repeats a SYN-ACK (`net.ipv4.tcp_synack_retries`).

@@ -7,6 +7,7 @@
 
 mod check;
 mod configuration;
+mod final_exit;
 mod lifecycle;
 mod listeners;
 pub(crate) mod memory;

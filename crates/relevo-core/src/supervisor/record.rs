@@ -86,6 +86,9 @@ impl Supervisor {
         let (slot, wanted) = (worker.slot, worker.is_wanted());
         if wanted {
             self.slot_mut(slot).last_exit = Some((self.now, exit));
+            if self.is_final(id, exit) {
+                return self.end_for_good(id, exit);
+            }
             let worker = &self.workers[&id];
             let was_ready = worker.ready_at.is_some();
             let asked_to_listen = !worker.doors.is_empty();
@@ -106,7 +109,7 @@ impl Supervisor {
 
     /// The dealer may have learned of the worker's end before it learned that the worker listens:
     /// so it is told once more.
-    fn forget_worker(&mut self, id: WorkerId) -> Option<Worker> {
+    pub(super) fn forget_worker(&mut self, id: WorkerId) -> Option<Worker> {
         let told = std::mem::take(&mut self.told_eligible);
         for told in told {
             if told.worker == id {

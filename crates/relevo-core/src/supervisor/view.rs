@@ -8,8 +8,8 @@ use crate::listener::{Arrangement, Listener};
 use crate::rollout::{Phase, Place};
 use crate::worker::{Stage, Worker};
 use crate::{
-    Cause, Exit, Generation, Kind, Left, ListenerId, Moved, Outcome, RolloutReport, Seat, Slot,
-    WorkerId,
+    Cause, Exit, Failure, Generation, Kind, Left, ListenerId, Moved, Outcome, RolloutReport, Seat,
+    Slot, WorkerId,
 };
 
 /// A look at a service.
@@ -42,6 +42,8 @@ pub enum SlotWord {
     Vacant,
     /// It has no worker; the next is started later.
     BackingOff,
+    /// Its worker has ended for good: there is none until a reload or a scaling.
+    Ended,
     /// It is too many: it goes with its last worker.
     Leaving,
 }
@@ -113,6 +115,10 @@ pub struct SlotView {
     pub next_try: Option<Duration>,
     /// How long ago a worker last ended here although nobody had asked for it, and how.
     pub last_exit: Option<(Duration, Exit)>,
+    /// How many workers have failed here in a row, none of them steady in between.
+    pub failures_in_a_row: u32,
+    /// What happened to the last one.
+    pub last_failure: Option<Failure>,
     /// Its workers, oldest first.
     pub workers: Vec<WorkerView>,
 }
@@ -328,6 +334,8 @@ impl<'a> View<'a> {
             SlotWord::Leaving
         } else if self.0.has_ready_worker(slot) {
             SlotWord::Ready
+        } else if state.ended.is_some() && state.is_vacant() {
+            SlotWord::Ended
         } else if next_try.is_some_and(|delay| delay > Duration::ZERO) {
             SlotWord::BackingOff
         } else {
@@ -340,6 +348,8 @@ impl<'a> View<'a> {
             restarts: state.restarts,
             next_try,
             last_exit: state.last_exit.map(|(at, exit)| (self.0.now.since(at), exit)),
+            failures_in_a_row: state.backoff.in_a_row(),
+            last_failure: state.last_failure.clone(),
             workers: workers.map(|(id, worker)| self.worker(*id, worker)).collect(),
         }
     }

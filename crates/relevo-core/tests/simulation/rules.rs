@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Action, Balance, Cause, Event, Generation, ListenerId, Member, Notice, Outcome, QueryId,
-    RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
+    Action, Balance, Cause, Event, Failure, Generation, ListenerId, Member, Notice, Outcome,
+    QueryId, RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
 };
 
 pub(crate) struct Rules {
@@ -25,6 +25,8 @@ pub(crate) struct Rules {
     most: u32,
     /// Slots that were added and have not had a ready worker since.
     joining: BTreeSet<Slot>,
+    /// Slots whose worker has ended for good: only a rollout or a scaling starts another.
+    ended: BTreeSet<Slot>,
     /// When each slot left that is not wanted any more.
     left: BTreeMap<Slot, Duration>,
     pub(crate) now: Duration,
@@ -110,6 +112,7 @@ impl Rules {
             down: false,
             given_up: BTreeSet::new(),
             joining: BTreeSet::new(),
+            ended: BTreeSet::new(),
             newest: None,
             turns: 0,
             causes: BTreeSet::new(),
@@ -330,6 +333,8 @@ impl Rules {
         }
         let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
+        let ended = self.ended.contains(&slot) && generation <= self.completed;
+        assert!(!ended, "{worker} is started in slot {slot}, which has ended");
         let owes = self.owed_in(slot);
         let known = Known {
             slot,
@@ -371,6 +376,7 @@ impl Rules {
     fn scaled(&mut self, from: u32, to: u32) {
         assert_eq!(from, self.wanted);
         self.was_scaled = true;
+        self.ended.clear();
         assert!((1..=Spec::MAX_SLOTS).contains(&to), "{to} workers are wanted");
         self.wanted = to;
         self.most = self.most.max(to);
@@ -483,6 +489,15 @@ impl Rules {
             }
             Notice::FirstStartFailed { .. } | Notice::Stopping => self.stopping = true,
             Notice::Bug { what } => panic!("{what}"),
+            Notice::WorkerFailed { slot, failure: Failure::EndedForGood { exit }, .. } => {
+                let relevo_core::ExitHow::Code(code) = exit.how else { panic!("{notice:?}") };
+                assert!(self.spec.final_exit_codes.contains(code), "{notice:?}");
+                self.ended.insert(*slot);
+            }
+            Notice::AllEnded { ends, .. } => {
+                assert_eq!(ends.len(), self.wanted as usize);
+                assert!(ends.iter().all(|(slot, _)| self.ended.contains(slot)), "{notice:?}");
+            }
             Notice::WorkerFailed { .. }
             | Notice::WorkerLeft { .. }
             | Notice::DrainCut { .. }
@@ -521,6 +536,7 @@ impl Rules {
         assert_eq!(missing, None, "{worker} is ready but does not listen on this one");
         self.serves.insert(slot, listening);
         self.joining.remove(&slot);
+        self.ended.remove(&slot);
     }
 
     /// Looks at what is shown of the workers.

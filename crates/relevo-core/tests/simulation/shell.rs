@@ -515,6 +515,7 @@ impl World {
             },
             Notice::WorkerFailed { failure, .. } => match failure {
                 relevo_core::Failure::Exited { .. } => tally.exits += 1,
+                relevo_core::Failure::EndedForGood { .. } => tally.ended_for_good += 1,
                 relevo_core::Failure::SpawnFailed { .. } => tally.spawns_failed += 1,
                 relevo_core::Failure::NotReady { .. } => tally.not_ready_in_time += 1,
                 relevo_core::Failure::AskedToLeave => tally.asked_to_leave_too_early += 1,
@@ -523,6 +524,7 @@ impl World {
                 relevo_core::Failure::HeldTooLong => tally.ended_as_holders += 1,
                 relevo_core::Failure::Misbehaved { .. } => tally.misbehaved += 1,
             },
+            Notice::AllEnded { .. } => tally.all_ended += 1,
             Notice::WorkerLeft { .. }
             | Notice::Unprotected { .. }
             | Notice::BindFailed { .. }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, ListenerId, Member, RequestId,
-    ServiceState, Spec, Supervisor, Surge, Time, Waits, Wish, WorkerId,
+    Balance, ConnectionId, Dealer, DealerEvent, Event, ExitCodes, Kind, ListenerId, Member,
+    RequestId, Scale, ServiceState, SlotWord, Spec, Supervisor, Surge, Time, Waits, Wish, WorkerId,
 };
 
 use crate::books::Books;
@@ -98,6 +98,11 @@ impl World {
             lame_duck: Duration::from_secs(if seed.is_multiple_of(2) { 0 } else { seed % 5 }),
             stop_timeout: Duration::from_secs(1 + random.below(4)),
             keep_trying: random.percent(70),
+            final_exit_codes: match seed % 7 {
+                3 => [1].into_iter().collect(),
+                5 => [0].into_iter().collect(),
+                _ => ExitCodes::default(),
+            },
             hold: Duration::from_millis([0, 500, 2000, 10_000][random.below(4) as usize]),
             synack_retries: random.below(7) as u32,
         };
@@ -171,6 +176,26 @@ impl World {
             self.thaws(worker);
         }
         self.lives_until("is well again", World::is_well);
+        self.revives();
+    }
+
+    /// What has ended for good stays so, until somebody asks for all workers.
+    fn revives(&mut self) {
+        if self.rules.exited.is_some() || self.ended() == 0 {
+            return;
+        }
+        self.tally.revived += 1;
+        let scale = Scale::To(self.supervisor.view().wanted_slots());
+        let request = Some(self.request());
+        self.tell(&Event::ScaleRequested { scale, wait: true, request });
+        self.lives_until("has all its workers again", |world| {
+            world.rules.exited.is_some() || (world.is_well() && world.ended() == 0)
+        });
+    }
+
+    fn ended(&self) -> u32 {
+        let slots = self.supervisor.view().slots();
+        slots.iter().filter(|slot| slot.word == SlotWord::Ended).count() as u32
     }
 
     /// A reload succeeds.
@@ -255,7 +280,7 @@ impl World {
     /// Every slot is ready, no rollout goes on, nobody waits, every connection has found its end.
     fn is_well(&self) -> bool {
         let view = self.supervisor.view();
-        let steady = view.ready_slots() == view.wanted_slots()
+        let steady = view.ready_slots() + self.ended() == view.wanted_slots()
             && matches!(view.state(), ServiceState::Running | ServiceState::Degraded)
             && self.rules.pending() == 0
             && self.books.open() == 0;

@@ -180,9 +180,13 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
             seconds(*held)
         ),
         Notice::Up { after } => format!("up again after {}", seconds(*after)),
+        Notice::Scaling { from, to } if from == to => {
+            format!("scale: what has ended begins anew, to {}", workers(*to))
+        }
         Notice::Scaling { from, to } => format!("scale: from {from} to {}", workers(*to)),
         Notice::ScaleEnded(report) => scale_ended(report),
         Notice::NotScaled(refusal) => format!("not scaled: {}", refused(*refusal)),
+        Notice::AllEnded { ends, code } => all_ended(ends, *code),
         Notice::Stopping => "stopping".to_owned(),
         Notice::LeftBehind { workers } => {
             let all: Vec<String> = workers.iter().map(&who).collect();
@@ -190,6 +194,15 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         }
         Notice::Bug { what } => format!("bug in Relevo, please report it: {what}"),
     }
+}
+
+fn all_ended(ends: &[(Slot, Exit)], code: u8) -> String {
+    let one = |(slot, exit): &(Slot, Exit)| format!("slot {slot} {}", ended(exit));
+    let all: Vec<String> = ends.iter().map(one).collect();
+    format!(
+        "every worker has ended for good (--final-exit-codes): {}; so does the service, with exit code {code}",
+        all.join(", ")
+    )
 }
 
 /// How a rollout went, in one sentence.
@@ -264,6 +277,13 @@ pub(crate) fn scale_ended(report: &ScaleReport) -> String {
         ScaleOutcome::Done => {
             let rest = rest(&report.cut, &report.moved);
             format!("scale done: {} in {after}{rest}", workers(to))
+        }
+        ScaleOutcome::Failed { worker, failure: failure @ Failure::EndedForGood { .. } } => {
+            format!(
+                "scale to {to} failed: worker {worker} {}; {} of {to} are ready",
+                failed(failure),
+                report.ready
+            )
         }
         ScaleOutcome::Failed { worker, failure } => format!(
             "scale to {to} failed: worker {worker} {}; {} of {to} are ready, and the others are tried again",
@@ -342,6 +362,10 @@ pub(crate) fn failed(failure: &Failure) -> String {
         Failure::Exited { exit, was_ready: false, asked_to_listen: true } => {
             format!("{} before it was ready", ended(exit))
         }
+        Failure::EndedForGood { exit } => format!(
+            "{}, which is final (--final-exit-codes): its slot stays empty until a reload or a scaling",
+            ended(exit)
+        ),
         Failure::SpawnFailed { stage, errno } => {
             format!("could not be started: {stage}: {}", error_text(*errno))
         }

@@ -22,7 +22,6 @@ const ABSENT: &[&str] = &[
     "--max-age",
     "--max-requests",
     "--hang-timeout",
-    "--final-exit-codes",
     "--user",
     "--group",
     "--admin",
@@ -105,6 +104,7 @@ fn the_main_page_names_every_command_and_runs_all_options() {
         "--ignore",
         "--reload-at",
         "--keep-trying",
+        "--final-exit-codes",
         "--config",
     ] {
         assert!(page.contains(option), "{option}: {page}");

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Cause, Event, Exit, ExitHow, Given, Kind, Left, ListenerId, Member, Memory,
-    Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor,
-    Surge, Time, Wish, WorkerId,
+    Action, Answer, Balance, Cause, Event, Exit, ExitCodes, ExitHow, Given, Kind, Left, ListenerId,
+    Member, Memory, Moved, Notice, Outcome, QueryId, RequestId, Scale, ScaleOutcome, Seat, Spec,
+    Step, Supervisor, Surge, Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -33,6 +33,7 @@ pub(super) fn spec(slots: u32) -> Spec {
         lame_duck: Duration::ZERO,
         stop_timeout: secs(5),
         keep_trying: false,
+        final_exit_codes: ExitCodes::default(),
         hold: secs(3600 * 24),
         synack_retries: 5,
     }

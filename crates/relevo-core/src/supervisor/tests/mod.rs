@@ -4,6 +4,7 @@ mod cause;
 mod configuration;
 mod crash;
 mod drain;
+mod final_exit;
 mod first_start;
 mod harness;
 mod leave;
