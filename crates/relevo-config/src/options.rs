@@ -56,6 +56,10 @@ pub struct Options {
     pub node_args: Vec<String>,
     /// `--cwd`: the workers' directory.
     pub cwd: Option<PathBuf>,
+    /// `--user`: who the workers run as, by name or number.
+    pub user: Option<String>,
+    /// `--group`
+    pub group: Option<String>,
     /// `--env`, in the order given; the last of one name counts.
     pub env: Vec<EnvPair>,
     /// `--env-file`, in the order given; `--env` counts before them.
@@ -98,6 +102,8 @@ impl Default for Options {
             agent: true,
             node_args: Vec::new(),
             cwd: None,
+            user: None,
+            group: None,
             env: Vec::new(),
             env_files: Vec::new(),
             watch: Vec::new(),

@@ -202,6 +202,15 @@ fn path(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// A name of a user or a group, or a number; an empty text takes back what a file says.
+fn account(text: &str) -> Result<Option<String>, InvalidValue> {
+    if text.contains(['\0', ':', '\n']) {
+        let remedy = "write one that passwd(5) or group(5) has, or a number";
+        return Err(InvalidValue::new(text, "is nobody's name", remedy));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
 /// The function that reads a value by its `FromStr` into a field.
 macro_rules! set {
     ($field:ident) => {
@@ -219,7 +228,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 29] = [
+const TABLE: [Setting; 31] = [
     Setting::new(
         "name",
         "NAME",
@@ -309,6 +318,28 @@ const TABLE: [Setting; 29] = [
         Takes::Path(|options, path| options.cwd = Some(path)),
         |options| options.cwd.iter().map(|cwd| path(cwd)).collect(),
     ),
+    Setting::new(
+        "user",
+        "NAME|UID",
+        "Who the workers run as; only root can choose anybody but itself",
+        Takes::Number(|options, text| {
+            options.user = account(text)?;
+            Ok(())
+        }),
+        |options| options.user.iter().cloned().collect(),
+    )
+    .refused("whose rights the workers have was settled at the start"),
+    Setting::new(
+        "group",
+        "NAME|GID",
+        "The workers' group, in place of their user's first one",
+        Takes::Number(|options, text| {
+            options.group = account(text)?;
+            Ok(())
+        }),
+        |options| options.group.iter().cloned().collect(),
+    )
+    .refused("whose rights the workers have was settled at the start"),
     Setting::new(
         "env",
         "K=V",

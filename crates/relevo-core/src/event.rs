@@ -202,6 +202,8 @@ pub enum SpawnStage {
     Session,
     /// Setting its limits.
     Limits,
+    /// Taking its user's rights.
+    User,
     /// Entering its working directory.
     Directory,
     /// Putting its channel in place.
@@ -216,6 +218,7 @@ impl fmt::Display for SpawnStage {
             Self::Fork => "making the process",
             Self::Session => "giving it a session of its own",
             Self::Limits => "setting its limits",
+            Self::User => "taking its user's rights",
             Self::Directory => "entering its working directory",
             Self::Descriptors => "putting its channel in place",
             Self::Exec => "executing the program",

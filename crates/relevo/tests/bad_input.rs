@@ -127,8 +127,6 @@ fn what_is_not_built_is_not_known() {
         "--max-age 1h",
         "--max-requests 9",
         "--hang-timeout 1s",
-        "--user nobody",
-        "--group nogroup",
         "--admin off",
     ] {
         let name = option.split(' ').next().unwrap_or_default();

@@ -297,6 +297,9 @@ impl Primary {
                 }
             }
             Launched::Failed(stage, errno) => {
+                if let Some(line) = self.processes.refused_rights(worker, stage, errno) {
+                    self.output.say(&line);
+                }
                 self.events.push_back(Event::SpawnFailed { worker, stage, errno });
             }
         }

@@ -182,7 +182,12 @@ impl Primary {
             let _ = fs::remove_dir(&directory);
         }
         if wants_agent {
-            match AgentFile::place(directory.parent().unwrap_or(Path::new("/"))) {
+            let identity = self.reading.current().identity.clone();
+            let placed = match identity.filter(|identity| identity.is_somebody_else()) {
+                Some(identity) => AgentFile::place_for(&identity),
+                None => AgentFile::place(directory.parent().unwrap_or(Path::new("/"))),
+            };
+            match placed {
                 Ok(agent) => self.agent = Some(agent),
                 Err(error) => self.output.say(&format!(
                     "warning: the agent cannot be put in place ({error}): workers run as with --no-agent"

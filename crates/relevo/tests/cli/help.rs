@@ -22,8 +22,6 @@ const ABSENT: &[&str] = &[
     "--max-age",
     "--max-requests",
     "--hang-timeout",
-    "--user",
-    "--group",
     "--admin",
     "steer",
 ];
@@ -98,6 +96,8 @@ fn the_main_page_names_every_command_and_runs_all_options() {
         "--no-agent",
         "--node-arg",
         "--cwd",
+        "--user",
+        "--group",
         "--env <",
         "--env-file",
         "--watch[=<PATH>]",
