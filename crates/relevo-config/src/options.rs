@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use relevo_core::Spec;
+use relevo_core::{HookSpec, Spec};
 
 use crate::{
-    Backlog, BalanceWord, EnvPair, FinalExitCodes, HandoverWord, IgnoreGlob, ReloadAt, ServiceName,
-    Span, Standby, StopSignal, SurgeWord, WeightsWord, Workers,
+    Backlog, BalanceWord, EnvPair, FinalExitCodes, HandoverWord, HookCommands, IgnoreGlob,
+    ReloadAt, ServiceName, Span, Standby, StopSignal, SurgeWord, WeightsWord, Workers,
 };
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
@@ -74,6 +74,10 @@ pub struct Options {
     pub keep_trying: bool,
     /// `--final-exit-codes`: exits that are not followed by a replacement.
     pub final_exit_codes: FinalExitCodes,
+    /// `--hook-before` and its like.
+    pub hooks: HookCommands,
+    /// `--hook-timeout`: how long one may take.
+    pub hook_timeout: Span,
 }
 
 impl Default for Options {
@@ -111,6 +115,8 @@ impl Default for Options {
             reload_at: Vec::new(),
             keep_trying: false,
             final_exit_codes: FinalExitCodes::default(),
+            hooks: HookCommands::default(),
+            hook_timeout: Span::seconds(30),
         }
     }
 }
@@ -135,6 +141,7 @@ impl Options {
             stop_timeout: self.stop_timeout.duration(),
             keep_trying: self.keep_trying,
             final_exit_codes: self.final_exit_codes.codes(),
+            hooks: HookSpec { there: self.hooks.kinds(), timeout: self.hook_timeout.duration() },
             hold: self.hold.duration(),
             synack_retries: Spec::SYNACK_RETRIES,
         }
@@ -167,6 +174,7 @@ mod tests {
             stop_timeout: Duration::from_secs(10),
             keep_trying: false,
             final_exit_codes: relevo_core::ExitCodes::default(),
+            hooks: HookSpec { there: Vec::new(), timeout: Duration::from_secs(30) },
             hold: Duration::from_secs(10),
             synack_retries: 5,
         };

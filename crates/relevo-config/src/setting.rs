@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use relevo_core::HookKind;
+
 use crate::{EnvPair, InvalidValue, Options, Span};
 
 /// One option, under the same name on the command line and in a file.
@@ -228,7 +230,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 31] = [
+const TABLE: [Setting; 37] = [
     Setting::new(
         "name",
         "NAME",
@@ -407,6 +409,51 @@ const TABLE: [Setting; 31] = [
         |options| options.final_exit_codes.shown(),
     )
     .repeatable(),
+    Setting::new(
+        "hook-before",
+        "CMD",
+        "A command that is run before a reload starts anything; if it fails, the reload is refused",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Before, text)),
+        |options| options.hooks.get(HookKind::Before).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-ready",
+        "CMD",
+        "A command that is run when the first new worker of a reload is ready; if it fails, the reload is undone",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Ready, text)),
+        |options| options.hooks.get(HookKind::Ready).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-success",
+        "CMD",
+        "A command that is run when a reload has succeeded",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Success, text)),
+        |options| options.hooks.get(HookKind::Success).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-failure",
+        "CMD",
+        "A command that is run when a reload was refused, undone or aborted",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Failure, text)),
+        |options| options.hooks.get(HookKind::Failure).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-crash",
+        "CMD",
+        "A command that is run when a worker has ended although nobody asked it to",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Crash, text)),
+        |options| options.hooks.get(HookKind::Crash).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-timeout",
+        "TIME",
+        "How long such a command may take; then it is ended, and has failed",
+        Takes::Number(|options, text| {
+            options.hook_timeout = Span::parse_positive(text)?;
+            Ok(())
+        }),
+        |options| one(&options.hook_timeout),
+    ),
 ];
 
 #[cfg(test)]

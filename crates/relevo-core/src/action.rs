@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Cause, Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId,
-    RequestId, RolloutReport, ScaleReport, Slot, Wish, WorkerId,
+    Cause, Exit, Failure, Generation, HookFacts, HookFailure, HookId, HookKind, Left, ListenerId,
+    Member, Memory, Outcome, QueryId, RequestId, RolloutReport, ScaleReport, Slot, Wish, WorkerId,
 };
 
 /// An order to the shell. Whatever can fail is answered by an event.
@@ -133,6 +133,21 @@ pub enum Action {
     AllowLeave {
         /// Whom.
         worker: WorkerId,
+    },
+
+    /// Run a hook's command; answered by `HookEnded`.
+    RunHook {
+        /// The name of this run.
+        hook: HookId,
+        /// Which hook.
+        kind: HookKind,
+        /// What it is told.
+        facts: Box<HookFacts>,
+    },
+    /// Kill every process of a hook; what becomes of it is of no interest any more.
+    EndHook {
+        /// Which run.
+        hook: HookId,
     },
 
     /// Tell a waiting client how its rollout, or its scaling, goes on.
@@ -438,6 +453,20 @@ pub enum Notice {
         worker: WorkerId,
         /// Where.
         slot: Slot,
+    },
+    /// A hook has failed.
+    HookFailed {
+        /// Which run of it.
+        hook: HookId,
+        /// Which hook.
+        kind: HookKind,
+        /// How.
+        failure: HookFailure,
+    },
+    /// A hook was not run, because one more of its kind waits already.
+    HookLeftOut {
+        /// Which hook.
+        kind: HookKind,
     },
     /// A rollout is over.
     RolloutEnded(RolloutReport),

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{Cause, ListenerId, Member, Moved, QueryId, RequestId, Scale, Spec, Wish, WorkerId};
+use crate::{
+    Cause, HookEnd, HookId, ListenerId, Member, Moved, QueryId, RequestId, Scale, Spec, Wish,
+    WorkerId,
+};
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +133,14 @@ pub enum Event {
     },
     /// `EmptyQueues` is done: what waited in the sockets' queues has been dealt.
     QueuesEmptied,
+
+    /// `RunHook` is done, well or badly.
+    HookEnded {
+        /// Which run.
+        hook: HookId,
+        /// How it ended.
+        end: HookEnd,
+    },
 
     /// Other wishes were read. What a rollout can change of them counts from the next one on, and is
     /// taken back if that fails.

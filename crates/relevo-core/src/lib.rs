@@ -13,6 +13,7 @@ mod changes;
 mod dealer;
 mod event;
 mod exit_codes;
+mod hook;
 mod ids;
 mod listener;
 mod moved;
@@ -34,7 +35,8 @@ pub use dealer::{
 };
 pub use event::{Event, Exit, ExitHow, Left, Memory, SpawnStage};
 pub use exit_codes::ExitCodes;
-pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
+pub use hook::{HookEnd, HookFacts, HookFailure, HookKind, HookSpec};
+pub use ids::{ConnectionId, Generation, HookId, ListenerId, QueryId, RequestId, Slot, WorkerId};
 pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};
 pub use rollout::{Outcome, RolloutReport};

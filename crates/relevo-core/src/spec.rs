@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ExitCodes;
+use crate::{ExitCodes, HookSpec};
 
 /// The wishes that the [`Supervisor`](crate::Supervisor) fulfils.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Spec {
     pub keep_trying: bool,
     /// Exits by themselves with such a code are not followed by a replacement.
     pub final_exit_codes: ExitCodes,
+    /// Commands that are run when something happens.
+    pub hooks: HookSpec,
     /// How long connections may wait while no worker is there to have them; then the listeners close.
     pub hold: Duration,
     /// How often the kernel repeats a SYN-ACK (`net.ipv4.tcp_synack_retries`).

@@ -80,6 +80,7 @@ fn values_of_options() {
     check("run --name .. kitchen.js", 2, &["--name: `..` is a directory's name"]);
     check("run --balance fair kitchen.js", 2, &["--balance: `fair`", "`kernel`"]);
     check("run --backlog 0 kitchen.js", 2, &["--backlog: `0`"]);
+    check("run --hook-timeout 0 kitchen.js", 2, &["--hook-timeout: `0` leaves no time at all"]);
     check("run --final-exit-codes 256 kitchen.js", 2, &["--final-exit-codes: `256`", "`0,64-78`"]);
     check("run --ready-timeout 30 kitchen.js", 2, &["--ready-timeout: `30`", "30s"]);
     check("run --ready-timeout 5x kitchen.js", 2, &["unknown unit `x`", "ms, s, m"]);

@@ -37,6 +37,7 @@ impl Supervisor {
         state.failed_once |= worker.ready_at.is_none();
         let told = failure.clone();
         self.tell(Notice::WorkerFailed { worker: id, slot, failure: told, next_try: None });
+        self.hook_about_crash(slot, id, &failure);
         self.end_scaling(ScaleOutcome::Failed { worker: id, failure: failure.clone() });
         if !self.has_ended_everywhere() {
             self.end_failed_start(id, failure);
@@ -50,7 +51,7 @@ impl Supervisor {
     /// Whether nobody is left, and nobody is to come.
     fn has_ended_everywhere(&self) -> bool {
         let ended = |slot: Slot| self.has_ended(slot) && self.slot(slot).is_vacant();
-        self.slot_numbers().all(ended) && self.rollout.is_none() && !self.reload_wanted
+        self.slot_numbers().all(ended) && self.rollout.is_none() && self.reload_wanted.is_none()
     }
 
     /// Ends a service in which every slot has ended: well, if all codes were 0.

@@ -123,6 +123,7 @@ impl Supervisor {
         self.rollout_worker_failed(id, &failure);
         if !was_incoming {
             self.scaling_worker_failed(slot, id, &failure);
+            self.hook_about_crash(slot, id, &failure);
         }
         self.end_failed_start(id, failure);
     }

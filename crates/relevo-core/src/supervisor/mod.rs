@@ -8,6 +8,7 @@
 mod check;
 mod configuration;
 mod final_exit;
+mod hooks;
 mod lifecycle;
 mod listeners;
 pub(crate) mod memory;
@@ -99,6 +100,7 @@ pub struct Supervisor {
     /// The last completed generation.
     generation: Generation,
     rollout: Option<Rollout>,
+    hooks: hooks::Hooks,
     last_rollout: Option<RolloutReport>,
     /// What wants another rollout to follow, if anything does, and who waits for it.
     reload_wanted: Option<Cause>,
@@ -153,6 +155,7 @@ impl Supervisor {
             listeners: BTreeMap::new(),
             generation: first,
             rollout: None,
+            hooks: hooks::Hooks::default(),
             last_rollout: None,
             reload_wanted: None,
             reload_waiters: Vec::new(),
@@ -202,6 +205,7 @@ impl Supervisor {
         let rollout = self.rollout.as_ref().and_then(|rollout| rollout.deadline(self.now));
         let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop).chain(rollout);
         let all = all.chain(self.hang_up_deadline()).chain(self.spare_deadline());
+        let all = all.chain(self.hooks.deadline(self.now));
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

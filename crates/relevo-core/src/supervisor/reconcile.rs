@@ -26,6 +26,7 @@ impl Supervisor {
         self.step_stop();
         self.expire_workers();
         self.announce();
+        self.step_hooks();
         self.step_rollout();
         self.end_if_all_has_ended();
         self.fill_slots();

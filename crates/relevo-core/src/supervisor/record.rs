@@ -53,6 +53,7 @@ impl Supervisor {
                 self.sockets_inspected(worker, unprotected);
             }
             Event::MemorySeen { memory } => self.memory_seen(memory),
+            Event::HookEnded { hook, end } => self.hook_ended(hook, end),
             Event::QueuesEmptied => self.queues_emptied(),
             Event::Configured { spec } => self.configured(*spec),
             Event::ReloadRequested { cause, request } => self.reload_requested(cause, request),

@@ -8,8 +8,8 @@ use crate::listener::{Arrangement, Listener};
 use crate::rollout::{Phase, Place};
 use crate::worker::{Stage, Worker};
 use crate::{
-    Cause, Exit, Failure, Generation, Kind, Left, ListenerId, Moved, Outcome, RolloutReport, Seat,
-    Slot, WorkerId,
+    Cause, Exit, Failure, Generation, HookKind, Kind, Left, ListenerId, Moved, Outcome,
+    RolloutReport, Seat, Slot, WorkerId,
 };
 
 /// A look at a service.
@@ -85,6 +85,8 @@ pub enum RolloutPhase {
 pub enum Waits {
     /// For somebody to resume or abort it.
     Paused,
+    /// For a hook to end.
+    Hook(HookKind),
     /// As many workers are on their way out as there may be: these.
     Room(Vec<WorkerId>),
     /// There is not enough memory for another worker yet.
@@ -240,6 +242,9 @@ impl<'a> View<'a> {
     pub fn failed_rollout(&self) -> Option<&'a RolloutReport> {
         let failed = |report: &&RolloutReport| match report.outcome {
             Outcome::Failed { .. } => true,
+            // Nothing was tried, by somebody's wish.
+            Outcome::HookFailed { kind: HookKind::Before, .. } => false,
+            Outcome::HookFailed { .. } => true,
             // Somebody's wish; but two generations should not serve side by side for long.
             Outcome::Aborted => report.replaced > 0,
             Outcome::Succeeded | Outcome::Stopped => false,
@@ -320,6 +325,9 @@ impl<'a> View<'a> {
         }
         if rollout.has_a_way_back() && rollout.memory.waits {
             return Some(Waits::Memory);
+        }
+        if let Some(hook) = rollout.gate {
+            return self.0.hooks.kind(hook).map(Waits::Hook);
         }
         if rollout.has_a_way_back() && rollout.has_no_room {
             return Some(Waits::Room(self.0.hinderers()));

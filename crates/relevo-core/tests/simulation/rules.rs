@@ -8,6 +8,8 @@ use relevo_core::{
     QueryId, RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
 };
 
+use crate::hooks::KnownHooks;
+
 pub(crate) struct Rules {
     pub(crate) spec: Spec,
     pub(crate) workers: BTreeMap<WorkerId, Known>,
@@ -25,6 +27,7 @@ pub(crate) struct Rules {
     most: u32,
     /// Slots that were added and have not had a ready worker since.
     joining: BTreeSet<Slot>,
+    hooks: KnownHooks,
     /// Slots whose worker has ended for good: only a rollout or a scaling starts another.
     ended: BTreeSet<Slot>,
     /// When each slot left that is not wanted any more.
@@ -112,6 +115,7 @@ impl Rules {
             down: false,
             given_up: BTreeSet::new(),
             joining: BTreeSet::new(),
+            hooks: KnownHooks::default(),
             ended: BTreeSet::new(),
             newest: None,
             turns: 0,
@@ -166,6 +170,7 @@ impl Rules {
     }
 
     fn told(&mut self, event: &Event) {
+        self.hooks.told(event);
         match event {
             Event::ListenRequested { worker, query, .. } => {
                 self.queries.entry(*query).or_insert(Asked::Open(*worker));
@@ -232,12 +237,14 @@ impl Rules {
             | Event::MemberFailed { .. }
             | Event::SocketsInspected { .. }
             | Event::MemorySeen { .. }
+            | Event::HookEnded { .. }
             | Event::QueuesEmptied => {}
         }
     }
 
     fn done(&mut self, action: &Action) {
         assert_eq!(self.exited, None, "{action:?} comes after the end");
+        self.hooks.done(action);
         match action {
             Action::Spawn { worker, slot, generation } => {
                 self.spawned(*worker, *slot, *generation);
@@ -306,6 +313,8 @@ impl Rules {
             | Action::Eligible { on: false, .. }
             | Action::LameDuck { .. }
             | Action::EmptyQueues
+            | Action::RunHook { .. }
+            | Action::EndHook { .. }
             | Action::Progress { .. }
             | Action::Notify(_) => {}
         }
@@ -322,6 +331,10 @@ impl Rules {
             })
         };
         if generation > self.completed {
+            assert!(
+                !self.hooks.forbid(slot.0, generation),
+                "{worker} is started before its hook has ended"
+            );
             let has_loaded = |slot: Slot| {
                 let mut all = self.workers.values();
                 all.any(|it| it.slot == slot && it.generation == generation && it.loaded)
@@ -333,7 +346,9 @@ impl Rules {
         }
         let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
-        let ended = self.ended.contains(&slot) && generation <= self.completed;
+        // Spare workers are started in any slot; whether they are promoted there is told.
+        let may_be_spare = self.spec.standby > 0;
+        let ended = self.ended.contains(&slot) && generation <= self.completed && !may_be_spare;
         assert!(!ended, "{worker} is started in slot {slot}, which has ended");
         let owes = self.owed_in(slot);
         let known = Known {
@@ -460,6 +475,7 @@ impl Rules {
             }
             Notice::WorkerLoaded { worker, .. } => self.known(*worker).loaded = true,
             Notice::SparePromoted { worker, slot } => {
+                assert!(!self.ended.contains(slot), "slot {slot} has ended, and {worker} comes");
                 let owes = self.owed_in(*slot);
                 let known = self.known(*worker);
                 assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
@@ -498,7 +514,9 @@ impl Rules {
                 assert_eq!(ends.len(), self.wanted as usize);
                 assert!(ends.iter().all(|(slot, _)| self.ended.contains(slot)), "{notice:?}");
             }
-            Notice::WorkerFailed { .. }
+            Notice::HookFailed { .. }
+            | Notice::HookLeftOut { .. }
+            | Notice::WorkerFailed { .. }
             | Notice::WorkerLeft { .. }
             | Notice::DrainCut { .. }
             | Notice::Killing { .. }

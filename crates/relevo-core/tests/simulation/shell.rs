@@ -163,6 +163,8 @@ impl World {
             }
             Action::Disconnect { worker } => self.send(worker, Message::Disconnect),
             Action::AllowLeave { worker } => self.send(worker, Message::AllowedToLeave),
+            Action::RunHook { hook, kind, .. } => self.runs_hook(hook, kind),
+            Action::EndHook { .. } => self.tally.hooks_ended += 1,
             Action::Reply { answer, .. } => {
                 let refused = matches!(answer, relevo_core::Answer::Refused(_));
                 self.tally.requests_refused += u64::from(refused);
@@ -492,6 +494,7 @@ impl World {
                     tally.rollouts_failed += 1;
                     tally.rollouts_taken_back += u64::from(report.is_taken_back());
                 }
+                Outcome::HookFailed { .. } => tally.rollouts_refused_by_hooks += 1,
                 Outcome::Aborted => tally.rollouts_aborted += 1,
                 Outcome::Stopped => tally.rollouts_stopped += 1,
             },
@@ -524,6 +527,8 @@ impl World {
                 relevo_core::Failure::HeldTooLong => tally.ended_as_holders += 1,
                 relevo_core::Failure::Misbehaved { .. } => tally.misbehaved += 1,
             },
+            Notice::HookFailed { .. } => tally.hooks_failed += 1,
+            Notice::HookLeftOut { .. } => tally.hooks_left_out += 1,
             Notice::AllEnded { .. } => tally.all_ended += 1,
             Notice::WorkerLeft { .. }
             | Notice::Unprotected { .. }

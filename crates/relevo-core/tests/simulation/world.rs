@@ -10,6 +10,7 @@ use relevo_core::{
 
 use crate::books::Books;
 use crate::history::{History, Step};
+use crate::hooks;
 use crate::kernel::{Kernel, Todo};
 use crate::process::{Deed, Misdeed, Process};
 use crate::random::{Random, cause_of};
@@ -103,6 +104,7 @@ impl World {
                 5 => [0].into_iter().collect(),
                 _ => ExitCodes::default(),
             },
+            hooks: hooks::spec(seed),
             hold: Duration::from_millis([0, 500, 2000, 10_000][random.below(4) as usize]),
             synack_retries: random.below(7) as u32,
         };
@@ -292,7 +294,7 @@ impl World {
         let spec = &self.spec;
         let each = spec.ready_timeout + spec.drain_timeout + spec.linger + spec.stop_timeout;
         // Also for a worker that does not say that it is parked, or does not come back.
-        let each = each + spec.probation + Duration::from_secs(15);
+        let each = each + spec.probation + 2 * spec.hooks.timeout + Duration::from_secs(15);
         let limit = Duration::from_secs(90) + each * (3 * self.rules.most_slots() + 3);
         let end = self.now + limit;
         self.live_until(end, &done);

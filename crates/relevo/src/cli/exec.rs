@@ -5,7 +5,7 @@
 //! code here, in a process of its own (`relevo_sys::launch`).
 
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -39,26 +39,34 @@ pub(crate) struct Args {
     /// Whether programs can never get more rights than that
     #[arg(long)]
     no_new_privileges: bool,
+    /// It is no worker: what fails is told on stderr
+    #[arg(long)]
+    without_channel: bool,
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
 
 /// Never returns where all goes well.
 pub(crate) fn run(args: Args) -> Result<u8, Failure> {
+    if args.without_channel {
+        let (stage, errno) = become_program(None, args);
+        let why = super::error_text(&errno.into());
+        return Err(Failure::new(ExitCode::Failed, format!("{stage}: {why}")));
+    }
     let status = take_status_socket().map_err(|errno| {
         Failure::new(ExitCode::Usage, format!("this command is for Relevo's own use ({errno})"))
     })?;
-    let (stage, errno) = become_worker(status.as_fd(), args);
+    let (stage, errno) = become_program(Some(status.as_fd()), args);
     report_failure(status.as_fd(), number_of(stage), errno);
     Ok(ExitCode::Failed.code())
 }
 
 /// Returns only what failed.
-fn become_worker(status: std::os::fd::BorrowedFd<'_>, args: Args) -> (SpawnStage, Errno) {
+fn become_program(status: Option<BorrowedFd<'_>>, args: Args) -> (SpawnStage, Errno) {
     let prepare = || -> Result<(), (SpawnStage, Errno)> {
-        let channel = receive_channel(status)
-            .and_then(|channel| channel.ok_or(Errno::CONNRESET))
-            .map_err(|errno| (SpawnStage::Descriptors, errno))?;
+        let take = |status| receive_channel(status)?.ok_or(Errno::CONNRESET);
+        let channel = status.map(take).transpose();
+        let channel = channel.map_err(|errno| (SpawnStage::Descriptors, errno))?;
         new_session().map_err(|errno| (SpawnStage::Session, errno))?;
         let (soft, hard) = args.nofile;
         set_nofile(soft, hard).map_err(|errno| (SpawnStage::Limits, errno))?;
@@ -68,7 +76,7 @@ fn become_worker(status: std::os::fd::BorrowedFd<'_>, args: Args) -> (SpawnStage
             (SpawnStage::Directory, Errno::from_io_error(&error).unwrap_or(Errno::IO))
         })?;
         close_on_exec_from(CHANNEL_FD.unsigned_abs())
-            .and_then(|()| place_descriptor(channel, CHANNEL_FD))
+            .and_then(|()| channel.map_or(Ok(()), |channel| place_descriptor(channel, CHANNEL_FD)))
             .map_err(|errno| (SpawnStage::Descriptors, errno))
     };
     if let Err(failed) = prepare() {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use relevo_core::{
-    DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, Left, ListenerId, Memory, Moved,
-    Notice, Outcome, Refusal, RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Waits,
-    WorkerId,
+    DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, HookFailure, HookKind, Left,
+    ListenerId, Memory, Moved, Notice, Outcome, Refusal, RolloutReport, ScaleOutcome, ScaleReport,
+    Slot, Spec, Waits, WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -160,6 +160,7 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
                 Outcome::Failed { worker, failure } => {
                     format!("{} {}", who(worker), failed(failure))
                 }
+                Outcome::HookFailed { kind, failure, .. } => hook_failed(*kind, failure),
                 Outcome::Aborted | Outcome::Stopped | Outcome::Succeeded => "aborted".to_owned(),
             };
             format!(
@@ -174,6 +175,10 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
             "slot {slot}: {} was parked for as long as one may be and is let go: the slot has no way back from this reload",
             who(worker)
         ),
+        Notice::HookFailed { kind, failure, .. } => hook_failed(*kind, failure),
+        Notice::HookLeftOut { kind } => {
+            format!("{kind} is not run: one more of its kind waits already")
+        }
         Notice::RolloutEnded(report) => rollout_ended(report),
         Notice::Down { held } => format!(
             "down: no worker was there to accept for {} (--hold); the listeners are closed until one is ready",
@@ -193,6 +198,19 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
             format!("left behind, since even SIGKILL does not end it: {}", all.join(", "))
         }
         Notice::Bug { what } => format!("bug in Relevo, please report it: {what}"),
+    }
+}
+
+/// What became of a hook, as a sentence.
+pub(crate) fn hook_failed(kind: HookKind, failure: &HookFailure) -> String {
+    match failure {
+        HookFailure::Exited(exit) => format!("{kind} {}", ended(exit)),
+        HookFailure::NotStarted { errno } => {
+            format!("{kind} could not be started: {}", error_text(*errno))
+        }
+        HookFailure::TimedOut { after } => {
+            format!("{kind} did not end within {} (--hook-timeout)", seconds(*after))
+        }
     }
 }
 
@@ -217,6 +235,10 @@ pub(crate) fn rollout_ended(report: &RolloutReport) -> String {
         Outcome::Failed { worker, failure } => {
             let what = if report.returned > 0 { "undone" } else { "refused" };
             format!("reload {what}: worker {worker} {}; {}", failed(failure), who_serves(report))
+        }
+        Outcome::HookFailed { kind, failure, .. } => {
+            let what = if report.returned > 0 { "undone" } else { "refused" };
+            format!("reload {what}: {}; {}", hook_failed(*kind, failure), who_serves(report))
         }
         Outcome::Aborted => {
             format!("reload of generation {generation} aborted; {}", who_serves(report))
@@ -252,6 +274,7 @@ pub(crate) fn waits_for(waits: &Waits) -> String {
     match waits {
         Waits::Paused => "somebody to resume or abort it".to_owned(),
         Waits::Memory => "memory for another worker".to_owned(),
+        Waits::Hook(kind) => format!("{kind} to end"),
         Waits::Room(workers) => {
             let all: Vec<String> = workers.iter().map(|id| format!("worker {id}")).collect();
             format!("workers of earlier reloads to end: {}", all.join(", "))

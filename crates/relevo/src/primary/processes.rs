@@ -266,7 +266,7 @@ impl Processes {
 }
 
 /// The resolved directory of the script: which release this start gets.
-fn release_of(script: &Path) -> PathBuf {
+pub(super) fn release_of(script: &Path) -> PathBuf {
     let resolved = fs::canonicalize(script).unwrap_or_else(|_| script.to_owned());
     resolved.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
@@ -291,14 +291,14 @@ fn number(pid: Pid) -> Option<u32> {
     u32::try_from(pid.as_raw_pid()).ok()
 }
 
-fn child_pid(child: &std::process::Child) -> io::Result<Pid> {
+pub(super) fn child_pid(child: &std::process::Child) -> io::Result<Pid> {
     i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| io::Error::other("the system gave a process the number 0"))
 }
 
-fn nonblocking(pipe: Option<OwnedFd>) -> io::Result<OwnedFd> {
+pub(super) fn nonblocking(pipe: Option<OwnedFd>) -> io::Result<OwnedFd> {
     let pipe = pipe.ok_or_else(|| io::Error::from(Errno::BADF))?;
     socket::set_nonblocking(&pipe)?;
     Ok(pipe)

@@ -19,6 +19,7 @@ use relevo_wire::ExitCode;
 use super::agent_file::AgentFile;
 use super::clock::Clock;
 use super::control::Control;
+use super::hooks::Hooks;
 use super::hub::{DrainWords, HubHandle, HubSettings, Inherited};
 use super::notify::Notifier;
 use super::output::Output;
@@ -124,6 +125,7 @@ impl Primary {
             supervisor: Supervisor::new(reading.spec(reading.current()), clock.now(), seed()),
             hub,
             processes: Processes::default(),
+            hooks: Hooks::default(),
             output,
             control,
             notifier: Notifier::new(notify_socket.as_deref()),

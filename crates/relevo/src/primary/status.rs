@@ -241,10 +241,12 @@ pub(crate) fn of_scaling(report: &ScaleReport) -> wire::Scaling {
 fn rollout(view: &RolloutView) -> wire::Rollout {
     let outcome = view.outcome.as_ref().map(|outcome| match outcome {
         Outcome::Succeeded => wire::Outcome::Succeeded,
-        Outcome::Failed { .. } if view.replaced == 0 && view.returned > 0 => {
+        Outcome::Failed { .. } | Outcome::HookFailed { .. }
+            if view.replaced == 0 && view.returned > 0 =>
+        {
             wire::Outcome::RolledBack
         }
-        Outcome::Failed { .. } => wire::Outcome::Failed,
+        Outcome::Failed { .. } | Outcome::HookFailed { .. } => wire::Outcome::Failed,
         Outcome::Aborted | Outcome::Stopped => wire::Outcome::Aborted,
     });
     let reason = view.outcome.as_ref().and_then(|outcome| match outcome {
@@ -252,6 +254,7 @@ fn rollout(view: &RolloutView) -> wire::Rollout {
         Outcome::Failed { worker, failure } => {
             Some(format!("worker {worker} {}", log::failed(failure)))
         }
+        Outcome::HookFailed { kind, failure, .. } => Some(log::hook_failed(*kind, failure)),
         Outcome::Aborted => Some("somebody aborted it".to_owned()),
         Outcome::Stopped => Some("the service is stopping".to_owned()),
     });

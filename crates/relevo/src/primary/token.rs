@@ -1,6 +1,6 @@
 //! What an epoll event is about, packed into its 64 bits of user data.
 
-use relevo_core::WorkerId;
+use relevo_core::{HookId, WorkerId};
 
 use super::output::Stream;
 
@@ -23,6 +23,9 @@ pub(crate) enum Token {
     /// Whether its program was executed.
     Launch(WorkerId),
     Output(WorkerId, Stream),
+    /// A hook's process: its pidfd.
+    Hook(HookId),
+    HookOutput(HookId, Stream),
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -42,6 +45,9 @@ impl Token {
             Self::Lock => (8, 0),
             Self::Watch => (9, 0),
             Self::Terminal => (10, 0),
+            Self::Hook(hook) => (11, hook.0),
+            Self::HookOutput(hook, Stream::Out) => (12, hook.0),
+            Self::HookOutput(hook, Stream::Err) => (13, hook.0),
         };
         (kind << KIND_SHIFT) | (payload & PAYLOAD)
     }
@@ -62,6 +68,9 @@ impl Token {
             8 => Self::Lock,
             9 => Self::Watch,
             10 => Self::Terminal,
+            11 => Self::Hook(HookId(payload)),
+            12 => Self::HookOutput(HookId(payload), Stream::Out),
+            13 => Self::HookOutput(HookId(payload), Stream::Err),
             _ => return None,
         })
     }
@@ -86,6 +95,9 @@ mod tests {
             Token::Launch(worker),
             Token::Output(worker, Stream::Out),
             Token::Output(worker, Stream::Err),
+            Token::Hook(HookId(worker.0)),
+            Token::HookOutput(HookId(7), Stream::Out),
+            Token::HookOutput(HookId(7), Stream::Err),
         ] {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }

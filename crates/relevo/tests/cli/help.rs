@@ -105,6 +105,12 @@ fn the_main_page_names_every_command_and_runs_all_options() {
         "--reload-at",
         "--keep-trying",
         "--final-exit-codes",
+        "--hook-before",
+        "--hook-ready",
+        "--hook-success",
+        "--hook-failure",
+        "--hook-crash",
+        "--hook-timeout",
         "--config",
     ] {
         assert!(page.contains(option), "{option}: {page}");

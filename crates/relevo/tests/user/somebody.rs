@@ -73,7 +73,8 @@ fn workers_have_its_rights_and_no_more() {
         return;
     }
     let (place, port) = (Place::new(), port());
-    let service = place.service(port, "-w 2 --user nobody").start();
+    let setup = place.service(port, "-w 2 --user nobody");
+    let service = setup.option_of("--hook-success", "id -u; cat /proc/self/status").start();
     let me = look(port);
     assert_eq!(
         (&me["uid"], &me["euid"], &me["gid"]),
@@ -97,6 +98,8 @@ fn workers_have_its_rights_and_no_more() {
     assert_eq!(files.len(), 1);
     assert_eq!(mode(&files[0].path()), 0o444);
     service.reload();
+    service.wait_for_line("hook-success: 65534");
+    service.wait_for_line("hook-success: NoNewPrivs:\t1");
     let status = service.wait_until_calm();
     assert!(!status["slots"][0]["workers"][0]["connections"].is_null(), "no agent: {status}");
     assert_eq!(look(port)["uid"], 65534);

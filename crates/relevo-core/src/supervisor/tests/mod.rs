@@ -7,6 +7,7 @@ mod drain;
 mod final_exit;
 mod first_start;
 mod harness;
+mod hooks;
 mod leave;
 mod listeners;
 mod memory;
