@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use relevo_core::{Limits, Spec};
+use relevo_core::{HookSpec, Limits, Spec};
 
 use crate::{
-    Backlog, BalanceWord, EnvPair, HandoverWord, IgnoreGlob, ReadyWord, ReloadAt, RequestLimit,
-    ServiceName, Size, Span, Standby, StopSignal, SurgeWord, WeightsWord, Workers,
+    Backlog, BalanceWord, EnvPair, FinalExitCodes, HandoverWord, HookCommands, IgnoreGlob,
+    ReadyWord, ReloadAt, RequestLimit, ServiceName, Size, Span, Standby, StopSignal, SurgeWord,
+    WeightsWord, Workers,
 };
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
@@ -64,6 +65,10 @@ pub struct Options {
     pub node_args: Vec<String>,
     /// `--cwd`: the workers' directory.
     pub cwd: Option<PathBuf>,
+    /// `--user`: who the workers run as, by name or number.
+    pub user: Option<String>,
+    /// `--group`
+    pub group: Option<String>,
     /// `--env`, in the order given; the last of one name counts.
     pub env: Vec<EnvPair>,
     /// `--env-file`, in the order given; `--env` counts before them.
@@ -76,6 +81,12 @@ pub struct Options {
     pub reload_at: Vec<ReloadAt>,
     /// `--keep-trying`: go on although the first start has failed in every slot.
     pub keep_trying: bool,
+    /// `--final-exit-codes`: exits that are not followed by a replacement.
+    pub final_exit_codes: FinalExitCodes,
+    /// `--hook-before` and its like.
+    pub hooks: HookCommands,
+    /// `--hook-timeout`: how long one may take.
+    pub hook_timeout: Span,
 }
 
 impl Default for Options {
@@ -108,12 +119,17 @@ impl Default for Options {
             agent: true,
             node_args: Vec::new(),
             cwd: None,
+            user: None,
+            group: None,
             env: Vec::new(),
             env_files: Vec::new(),
             watch: Vec::new(),
             ignore: Vec::new(),
             reload_at: Vec::new(),
             keep_trying: false,
+            final_exit_codes: FinalExitCodes::default(),
+            hooks: HookCommands::default(),
+            hook_timeout: Span::seconds(30),
         }
     }
 }
@@ -138,6 +154,8 @@ impl Options {
             lame_duck: self.lame_duck.duration(),
             stop_timeout: self.stop_timeout.duration(),
             keep_trying: self.keep_trying,
+            final_exit_codes: self.final_exit_codes.codes(),
+            hooks: HookSpec { there: self.hooks.kinds(), timeout: self.hook_timeout.duration() },
             hold: self.hold.duration(),
             limits: Limits {
                 memory: self.max_memory.map(Size::bytes),
@@ -175,6 +193,8 @@ mod tests {
             lame_duck: Duration::ZERO,
             stop_timeout: Duration::from_secs(10),
             keep_trying: false,
+            final_exit_codes: relevo_core::ExitCodes::default(),
+            hooks: HookSpec { there: Vec::new(), timeout: Duration::from_secs(30) },
             hold: Duration::from_secs(10),
             limits: Limits::default(),
             synack_retries: 5,

@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use relevo_core::HookKind;
+
 use crate::{EnvPair, InvalidValue, Options, Span};
 
 /// One option, under the same name on the command line and in a file.
@@ -202,6 +204,15 @@ fn path(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// A name of a user or a group, or a number; an empty text takes back what a file says.
+fn account(text: &str) -> Result<Option<String>, InvalidValue> {
+    if text.contains(['\0', ':', '\n']) {
+        let remedy = "write one that passwd(5) or group(5) has, or a number";
+        return Err(InvalidValue::new(text, "is nobody's name", remedy));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
 /// The function that reads a value by its `FromStr` into a field.
 macro_rules! set {
     ($field:ident) => {
@@ -219,7 +230,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 32] = [
+const TABLE: [Setting; 41] = [
     Setting::new(
         "name",
         "NAME",
@@ -342,6 +353,28 @@ const TABLE: [Setting; 32] = [
         |options| options.cwd.iter().map(|cwd| path(cwd)).collect(),
     ),
     Setting::new(
+        "user",
+        "NAME|UID",
+        "Who the workers run as; only root can choose anybody but itself",
+        Takes::Number(|options, text| {
+            options.user = account(text)?;
+            Ok(())
+        }),
+        |options| options.user.iter().cloned().collect(),
+    )
+    .refused("whose rights the workers have was settled at the start"),
+    Setting::new(
+        "group",
+        "NAME|GID",
+        "The workers' group, in place of their user's first one",
+        Takes::Number(|options, text| {
+            options.group = account(text)?;
+            Ok(())
+        }),
+        |options| options.group.iter().cloned().collect(),
+    )
+    .refused("whose rights the workers have was settled at the start"),
+    Setting::new(
         "env",
         "K=V",
         "A variable for the workers; may be given several times",
@@ -396,6 +429,62 @@ const TABLE: [Setting; 32] = [
         "Go on although no worker of the first start became ready",
         Takes::Flag(|options| options.keep_trying = true),
         |options| if options.keep_trying { one(&true) } else { Vec::new() },
+    ),
+    Setting::new(
+        "final-exit-codes",
+        "CODES",
+        "Exit codes after which a worker is not replaced, such as 0,64-78; if all have ended so, the service ends; may be given several times",
+        Takes::Text(|options, text| {
+            options.final_exit_codes.extend(&text.parse()?);
+            Ok(())
+        }),
+        |options| options.final_exit_codes.shown(),
+    )
+    .repeatable(),
+    Setting::new(
+        "hook-before",
+        "CMD",
+        "A command that is run before a reload starts anything; if it fails, the reload is refused",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Before, text)),
+        |options| options.hooks.get(HookKind::Before).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-ready",
+        "CMD",
+        "A command that is run when the first new worker of a reload is ready; if it fails, the reload is undone",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Ready, text)),
+        |options| options.hooks.get(HookKind::Ready).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-success",
+        "CMD",
+        "A command that is run when a reload has succeeded",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Success, text)),
+        |options| options.hooks.get(HookKind::Success).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-failure",
+        "CMD",
+        "A command that is run when a reload was refused, undone or aborted",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Failure, text)),
+        |options| options.hooks.get(HookKind::Failure).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-crash",
+        "CMD",
+        "A command that is run when a worker has ended although nobody asked it to",
+        Takes::Text(|options, text| options.hooks.set(HookKind::Crash, text)),
+        |options| options.hooks.get(HookKind::Crash).iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "hook-timeout",
+        "TIME",
+        "How long such a command may take; then it is ended, and has failed",
+        Takes::Number(|options, text| {
+            options.hook_timeout = Span::parse_positive(text)?;
+            Ok(())
+        }),
+        |options| one(&options.hook_timeout),
     ),
 ];
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Cause, Exit, Failure, Generation, Left, ListenerId, Member, Memory, Outcome, QueryId,
-    RenewalReason, RenewalStart, RequestId, RolloutReport, ScaleReport, Slot, Wish, WorkerId,
+    Cause, Exit, Failure, Generation, HookFacts, HookFailure, HookId, HookKind, Left, ListenerId,
+    Member, Memory, Outcome, QueryId, RenewalReason, RenewalStart, RequestId, RolloutReport,
+    ScaleReport, Slot, Wish, WorkerId,
 };
 
 /// An order to the shell. Whatever can fail is answered by an event.
@@ -156,6 +157,21 @@ pub enum Action {
     AllowLeave {
         /// Whom.
         worker: WorkerId,
+    },
+
+    /// Run a hook's command; answered by `HookEnded`.
+    RunHook {
+        /// The name of this run.
+        hook: HookId,
+        /// Which hook.
+        kind: HookKind,
+        /// What it is told.
+        facts: Box<HookFacts>,
+    },
+    /// Kill every process of a hook; what becomes of it is of no interest any more.
+    EndHook {
+        /// Which run.
+        hook: HookId,
     },
 
     /// Tell a waiting client how its rollout, or its scaling, goes on.
@@ -507,6 +523,20 @@ pub enum Notice {
         /// Where.
         slot: Slot,
     },
+    /// A hook has failed.
+    HookFailed {
+        /// Which run of it.
+        hook: HookId,
+        /// Which hook.
+        kind: HookKind,
+        /// How.
+        failure: HookFailure,
+    },
+    /// A hook was not run, because one more of its kind waits already.
+    HookLeftOut {
+        /// Which hook.
+        kind: HookKind,
+    },
     /// A rollout is over.
     RolloutEnded(RolloutReport),
     /// No worker has been there for as long as connections may wait: the listeners close.
@@ -530,6 +560,13 @@ pub enum Notice {
     ScaleEnded(ScaleReport),
     /// A scaling that nobody waits for was refused.
     NotScaled(Refusal),
+    /// Every worker has ended for good, and so does the service.
+    AllEnded {
+        /// How, by slot.
+        ends: Vec<(Slot, Exit)>,
+        /// What the service exits with.
+        code: u8,
+    },
     /// The service stops.
     Stopping,
     /// Processes that even `SIGKILL` did not end: stuck in the kernel.

@@ -38,6 +38,11 @@ impl Backoff {
         delay
     }
 
+    /// How many there were.
+    pub(crate) fn in_a_row(&self) -> u32 {
+        self.in_a_row
+    }
+
     /// Forgets the crashes: the code may have changed.
     pub(crate) fn reset(&mut self) {
         self.in_a_row = 0;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::{
-    Cause, ListenerId, Listeners, Member, Moved, QueryId, ReadyWhen, RequestId, Scale, Spec, Wish,
-    WorkerId,
+    Cause, HookEnd, HookId, ListenerId, Listeners, Member, Moved, QueryId, ReadyWhen, RequestId,
+    Scale, Spec, Wish, WorkerId,
 };
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
@@ -171,6 +171,14 @@ pub enum Event {
     /// `EmptyQueues` is done: what waited in the sockets' queues has been dealt.
     QueuesEmptied,
 
+    /// `RunHook` is done, well or badly.
+    HookEnded {
+        /// Which run.
+        hook: HookId,
+        /// How it ended.
+        end: HookEnd,
+    },
+
     /// Other wishes were read. What a rollout can change of them counts from the next one on, and is
     /// taken back if that fails.
     Configured {
@@ -244,6 +252,8 @@ pub enum SpawnStage {
     Session,
     /// Setting its limits.
     Limits,
+    /// Taking its user's rights.
+    User,
     /// Entering its working directory.
     Directory,
     /// Putting its channel in place.
@@ -258,6 +268,7 @@ impl fmt::Display for SpawnStage {
             Self::Fork => "making the process",
             Self::Session => "giving it a session of its own",
             Self::Limits => "setting its limits",
+            Self::User => "taking its user's rights",
             Self::Directory => "entering its working directory",
             Self::Descriptors => "putting its channel in place",
             Self::Exec => "executing the program",

@@ -42,6 +42,10 @@ id! {
     QueryId(u64)
 }
 id! {
+    /// One run of a hook.
+    HookId(u64)
+}
+id! {
     /// A connection that the primary has accepted and still holds.
     ConnectionId(u64)
 }

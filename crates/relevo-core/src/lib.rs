@@ -12,6 +12,8 @@ mod cause;
 mod changes;
 mod dealer;
 mod event;
+mod exit_codes;
+mod hook;
 mod ids;
 mod limits;
 mod listener;
@@ -35,7 +37,9 @@ pub use dealer::{
     SeenMember,
 };
 pub use event::{Event, Exit, ExitHow, Left, Memory, SpawnStage};
-pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
+pub use exit_codes::ExitCodes;
+pub use hook::{HookEnd, HookFacts, HookFailure, HookKind, HookSpec};
+pub use ids::{ConnectionId, Generation, HookId, ListenerId, QueryId, RequestId, Slot, WorkerId};
 pub use limits::Limits;
 pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};

@@ -19,14 +19,18 @@
 //! ```
 //!
 //! The first slot's probation and the last one's take `Spec::probation`, those between them no time; the
-//! first one is alone until its probation is over. While a rollout is *paused*, it begins no slot and lets
-//! nobody go. While one goes on, wishes for another join into the one that follows it.
+//! first one is alone until its probation is over. At its beginning, and when its first new worker is
+//! ready, a rollout may wait at a *gate* for a hook (`supervisor/hooks.rs`). While it does, or is *paused*,
+//! it begins no slot and lets nobody go. While one goes on, wishes for another join into the one that follows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::supervisor::memory::Looked;
-use crate::{Cause, Failure, Generation, Left, Listeners, Moved, RequestId, Slot, Time, WorkerId};
+use crate::{
+    Cause, Failure, Generation, HookFailure, HookId, HookKind, Left, Listeners, Moved, RequestId,
+    Slot, Time, WorkerId,
+};
 
 /// A rollout in progress.
 #[derive(Clone, Debug)]
@@ -48,6 +52,10 @@ pub(crate) struct Rollout {
     pub(crate) has_no_room: bool,
     /// Whether somebody holds it where it is.
     pub(crate) paused: bool,
+    /// The hook that must end well before it goes on.
+    pub(crate) gate: Option<HookId>,
+    /// Whether a new worker has been ready, so that the hook about that has had its turn.
+    pub(crate) has_been_ready: bool,
     /// The workers that it has started.
     pub(crate) new: BTreeSet<WorkerId>,
     /// The way back: replaced workers that can serve again, by their slot.
@@ -204,6 +212,15 @@ pub enum Outcome {
         worker: WorkerId,
         /// How.
         failure: Failure,
+    },
+    /// A hook at which it waited failed. What could be undone has been.
+    HookFailed {
+        /// Which run of it.
+        hook: HookId,
+        /// Which hook.
+        kind: HookKind,
+        /// How.
+        failure: HookFailure,
     },
     /// Somebody wanted it undone.
     Aborted,

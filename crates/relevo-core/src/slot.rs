@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::backoff::Backoff;
 use crate::renewal::Pace;
-use crate::{Exit, Generation, ListenerId, Time, WorkerId};
+use crate::{Exit, Failure, Generation, ListenerId, Time, WorkerId};
 
 /// A slot and what is known of it.
 #[derive(Clone, Debug)]
@@ -28,6 +28,10 @@ pub(crate) struct SlotState {
     pub(crate) restarts: u64,
     /// The last end of a worker here that nobody had asked for.
     pub(crate) last_exit: Option<(Time, Exit)>,
+    /// What happened to the last worker that failed here.
+    pub(crate) last_failure: Option<Failure>,
+    /// How its last worker ended, if that was for good (`supervisor/final_exit.rs`).
+    pub(crate) ended: Option<Exit>,
     /// It was added while the service ran, and has not had a ready worker since.
     pub(crate) joining: bool,
     /// It has left, and this is until when its sockets are kept.
@@ -47,6 +51,8 @@ impl SlotState {
             failed_once: false,
             restarts: 0,
             last_exit: None,
+            last_failure: None,
+            ended: None,
             joining: false,
             retired_until: None,
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Limits, ReadyWhen};
+use crate::{ExitCodes, HookSpec, Limits, ReadyWhen};
 
 /// The wishes that the [`Supervisor`](crate::Supervisor) fulfils.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub struct Spec {
     pub stop_timeout: Duration,
     /// Whether to go on when the first start has failed in every slot.
     pub keep_trying: bool,
+    /// Exits by themselves with such a code are not followed by a replacement.
+    pub final_exit_codes: ExitCodes,
+    /// Commands that are run when something happens.
+    pub hooks: HookSpec,
     /// How long connections may wait while no worker is there to have them; then the listeners close.
     pub hold: Duration,
     /// How much one worker may use up before it is replaced.

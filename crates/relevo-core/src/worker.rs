@@ -341,6 +341,11 @@ pub enum Failure {
         /// Whether it had asked to listen at all.
         asked_to_listen: bool,
     },
+    /// Its process ended with a code after which it is not replaced.
+    EndedForGood {
+        /// How.
+        exit: Exit,
+    },
     /// It could not be started.
     SpawnFailed {
         /// Which step failed.

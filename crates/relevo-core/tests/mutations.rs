@@ -185,8 +185,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         mistake: "a rollout that is paused goes on",
         file: "supervisor/rollouts.rs",
-        from: "Phase::Replacing if rollout.paused => false,",
-        to: "Phase::Replacing if rollout.paused && false => false,",
+        from: "Phase::Replacing if rollout.paused || rollout.gate.is_some() => false,",
+        to: "Phase::Replacing if (rollout.paused && false) || rollout.gate.is_some() => false,",
     },
     Mutation {
         mistake: "more new workers come at once than may",

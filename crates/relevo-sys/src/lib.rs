@@ -18,6 +18,7 @@
 //! | be told of signals | [`signals`] |
 //! | start a worker's process | [`launch`] |
 //! | watch, signal and reap processes | [`process`] |
+//! | know users and become one | [`account`] |
 //! | take over what systemd opened | [`activation`] |
 //! | run once for each name | [`lock`] |
 //! | learn who is at the other end | [`peer`] |
@@ -26,6 +27,7 @@
 //! | make keys | [`random`] |
 //! | tell a kill for want of memory | [`oom`] |
 
+pub mod account;
 pub mod activation;
 pub mod diag;
 pub mod launch;

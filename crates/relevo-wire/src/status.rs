@@ -64,6 +64,8 @@ words! {
         BackingOff = "backing_off",
         /// Its worker's event loop does not move.
         Hung = "hung",
+        /// Its worker has ended for good, and is not replaced.
+        Ended = "ended",
     }
 }
 
@@ -550,8 +552,14 @@ mod tests {
             "starting running reloading degraded down stopping",
         );
         check(
-            &[SlotState::Ready, SlotState::Vacant, SlotState::BackingOff, SlotState::Hung],
-            "ready vacant backing_off hung",
+            &[
+                SlotState::Ready,
+                SlotState::Vacant,
+                SlotState::BackingOff,
+                SlotState::Hung,
+                SlotState::Ended,
+            ],
+            "ready vacant backing_off hung ended",
         );
         use WorkerState as W;
         check(

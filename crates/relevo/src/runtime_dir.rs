@@ -76,16 +76,35 @@ pub(crate) fn create(service: &str) -> Result<PathBuf, RuntimeDirError> {
     Err(unusable.unwrap_or_else(|| unreachable!("there is always a place in /tmp")))
 }
 
+/// Directories beside those, for what other users may read.
+pub(crate) fn public_candidates() -> Vec<PathBuf> {
+    let beside = |private: PathBuf| {
+        let mut name = private.file_name()?.to_owned();
+        name.push("-agent");
+        Some(private.with_file_name(name))
+    };
+    candidates().into_iter().filter_map(beside).collect()
+}
+
 /// A directory with mode 0700 that belongs to us.
 pub(crate) fn create_private(path: &Path) -> Result<(), RuntimeDirError> {
+    create_with_mode(path, 0o700)
+}
+
+/// One that everybody can read, and only we can write to.
+pub(crate) fn create_public(path: &Path) -> Result<(), RuntimeDirError> {
+    create_with_mode(path, 0o755)
+}
+
+fn create_with_mode(path: &Path, mode: u32) -> Result<(), RuntimeDirError> {
     let unusable = |source| RuntimeDirError::Unusable { path: path.to_owned(), source };
-    match fs::DirBuilder::new().mode(0o700).recursive(true).create(path) {
+    match fs::DirBuilder::new().mode(mode).recursive(true).create(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(unusable(error)),
     }
     check_owner(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(unusable)
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(unusable)
 }
 
 /// Refuses a directory that is a link or belongs to somebody else.

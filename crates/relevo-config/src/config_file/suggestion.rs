@@ -2,17 +2,11 @@
 
 use crate::Setting;
 
-/// Below this two words are not alike enough (0 to 1, by Jaro and Winkler), as on the command line.
-const ALIKE: f64 = 0.8;
-
 /// The key that is most like this one, if one is.
 pub(super) fn similar(key: &str) -> Option<&'static str> {
-    // Names are short, and the comparison takes the product of both lengths.
     let written: String = key.chars().take(64).map(as_option).collect();
     let known = Setting::ALL.iter().map(|setting| setting.name).chain([super::SCRIPT, super::ARGS]);
-    let likeness = known.map(|name| (name, strsim::jaro_winkler(name, &written)));
-    let alike = likeness.filter(|(_, likeness)| *likeness > ALIKE);
-    alike.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(name, _)| name)
+    crate::similar(&written, known)
 }
 
 /// The character as options have it: other tools write `drain_timeout`, or `Workers`.

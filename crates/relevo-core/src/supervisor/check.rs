@@ -94,6 +94,9 @@ impl Supervisor {
             }
         }
         let Some(rollout) = &self.rollout else { return Ok(()) };
+        if let Some(hook) = rollout.gate.filter(|hook| !self.hooks.is_running(*hook)) {
+            return Err(format!("the rollout waits for hook {hook}, which does not run"));
+        }
         for (slot, id) in &rollout.parked {
             let worker = self.workers.get(id);
             if !worker.is_some_and(|worker| worker.slot == *slot && !rollout.new.contains(id)) {
@@ -203,6 +206,8 @@ impl Supervisor {
                 | Action::CloseMember { .. }
                 | Action::Accept { .. }
                 | Action::EmptyQueues
+                | Action::RunHook { .. }
+                | Action::EndHook { .. }
                 | Action::Progress { .. }
                 | Action::Reply { .. }
                 | Action::Notify(_)

@@ -50,7 +50,7 @@ impl Supervisor {
         let state = self.slot_mut(slot);
         state.serves = serves;
         state.generation = generation;
-        state.retry_at = None;
+        (state.retry_at, state.ended) = (None, None);
         let old = if state.incoming == Some(id) {
             state.incoming = None;
             state.current.replace(id)
@@ -96,7 +96,9 @@ impl Supervisor {
         let was_incoming = self.slot(slot).incoming == Some(id);
         let undoes = self.is_undone_by(id);
         if !was_incoming {
-            self.slot_mut(slot).restarts += 1;
+            let state = self.slot_mut(slot);
+            state.restarts += 1;
+            state.last_failure = Some(failure.clone());
         }
         self.vacate(id, slot, ready_at);
         let vacant = self.slot(slot).is_vacant();
@@ -111,6 +113,7 @@ impl Supervisor {
         self.renewal_worker_failed(slot, id, &failure);
         if !was_incoming {
             self.scaling_worker_failed(slot, id, &failure);
+            self.hook_about_crash(slot, id, &failure);
         }
         self.end_failed_start(id, failure);
     }

@@ -8,6 +8,8 @@
 mod changed_listeners;
 mod check;
 mod configuration;
+mod final_exit;
+mod hooks;
 mod lifecycle;
 mod listeners;
 pub(crate) mod memory;
@@ -102,6 +104,7 @@ pub struct Supervisor {
     /// The last completed generation.
     generation: Generation,
     rollout: Option<Rollout>,
+    hooks: hooks::Hooks,
     last_rollout: Option<RolloutReport>,
     /// What wants another rollout to follow, if anything does, and who waits for it.
     reload_wanted: Option<Cause>,
@@ -160,6 +163,7 @@ impl Supervisor {
             listeners: BTreeMap::new(),
             generation: first,
             rollout: None,
+            hooks: hooks::Hooks::default(),
             last_rollout: None,
             reload_wanted: None,
             reload_waiters: Vec::new(),
@@ -213,6 +217,7 @@ impl Supervisor {
         let all = all.chain(self.hang_up_deadline()).chain(self.spare_deadline());
         let all = all.chain(self.renewal_deadline());
         let all = all.chain(self.probe_deadline());
+        let all = all.chain(self.hooks.deadline(self.now));
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

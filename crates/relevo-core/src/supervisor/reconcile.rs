@@ -28,8 +28,10 @@ impl Supervisor {
         self.expire_workers();
         self.step_probes();
         self.announce();
+        self.step_hooks();
         self.step_rollout();
         self.step_renewals();
+        self.end_if_all_has_ended();
         self.fill_slots();
         self.step_spares();
         self.step_scaling();
@@ -50,7 +52,7 @@ impl Supervisor {
         for slot in self.slot_numbers() {
             let state = self.slot(slot);
             let due = state.retry_at.is_none_or(|at| at <= self.now);
-            if state.is_vacant() && due && self.has_room(slot) {
+            if state.is_vacant() && due && state.ended.is_none() && self.has_room(slot) {
                 let (generation, joining) = (state.generation, state.joining);
                 let spare = self.take_spare(slot, generation);
                 let id = spare.unwrap_or_else(|| self.spawn(slot, generation));

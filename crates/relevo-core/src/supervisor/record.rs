@@ -55,6 +55,7 @@ impl Supervisor {
                 self.sockets_inspected(worker, unprotected);
             }
             Event::MemorySeen { memory } => self.memory_seen(memory),
+            Event::HookEnded { hook, end } => self.hook_ended(hook, end),
             Event::QueuesEmptied => self.queues_emptied(),
             Event::Configured { spec } => self.configured(*spec),
             Event::ReloadRequested { cause, request, listeners } => {
@@ -98,6 +99,9 @@ impl Supervisor {
         let (slot, wanted) = (worker.slot, worker.is_wanted());
         if wanted {
             self.slot_mut(slot).last_exit = Some((self.now, exit));
+            if self.is_final(id, exit) {
+                return self.end_for_good(id, exit);
+            }
             let worker = &self.workers[&id];
             let was_ready = worker.ready_at.is_some();
             let asked_to_listen = !worker.doors.is_empty();
@@ -118,7 +122,7 @@ impl Supervisor {
 
     /// The dealer may have learned of the worker's end before it learned that the worker listens:
     /// so it is told once more.
-    fn forget_worker(&mut self, id: WorkerId) -> Option<Worker> {
+    pub(super) fn forget_worker(&mut self, id: WorkerId) -> Option<Worker> {
         let told = std::mem::take(&mut self.told_eligible);
         for told in told {
             if told.worker == id {

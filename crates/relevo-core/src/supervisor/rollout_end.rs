@@ -27,6 +27,7 @@ impl Supervisor {
         if self.stop.is_none() && self.announced {
             self.act(Action::Notify(Notify::Ready));
         }
+        self.hook_about_rollout(&report);
         self.last_rollout = Some(report);
         for id in rollout.parked.into_values() {
             if self.workers.get(&id).is_some_and(Worker::is_parked) {
@@ -97,6 +98,7 @@ impl Supervisor {
 
     /// At a stop nothing is changed any more.
     pub(super) fn abandon_changes(&mut self) {
+        self.end_hooks();
         self.end_rollout(Outcome::Stopped);
         self.reload_wanted = None;
         self.renewals.now = None;

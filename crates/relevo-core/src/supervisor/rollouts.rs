@@ -6,7 +6,9 @@ use super::memory::Looked;
 use super::{PARK_LIMIT, STUCK_AFTER, Supervisor};
 use crate::rollout::{Phase, Place, Rollout, Stuck};
 use crate::worker::{Stage, Worker};
-use crate::{Action, Generation, Left, Moved, Notice, Notify, Outcome, Slot, Step, WorkerId};
+use crate::{
+    Action, Generation, HookKind, Left, Moved, Notice, Notify, Outcome, Slot, Step, WorkerId,
+};
 
 impl Supervisor {
     pub(super) fn step_rollout(&mut self) {
@@ -20,7 +22,7 @@ impl Supervisor {
         // One rollout can pass several slots in one go where old workers are gone already.
         while let Some(rollout) = &self.rollout {
             let moved = match rollout.phase {
-                Phase::Replacing if rollout.paused => false,
+                Phase::Replacing if rollout.paused || rollout.gate.is_some() => false,
                 Phase::Replacing => self.replace_slots(),
                 Phase::Draining => self.finish_rollout(),
                 Phase::Undoing => self.finish_undo(),
@@ -56,6 +58,8 @@ impl Supervisor {
             has_proved: false,
             has_no_room: false,
             paused: false,
+            gate: None,
+            has_been_ready: false,
             new: BTreeSet::new(),
             parked: BTreeMap::new(),
             leaving: BTreeMap::new(),
@@ -69,6 +73,7 @@ impl Supervisor {
         if self.announced {
             self.act(Action::Notify(Notify::Reloading));
         }
+        self.wait_at_gate(HookKind::Before, None);
     }
 
     /// A rollout has nothing to do in a slot that has left; one that comes back later has its turn again.
@@ -179,7 +184,11 @@ impl Supervisor {
         let Some(rollout) = &mut self.rollout else { return };
         let until = if !rollout.has_proved || is_last { now + probation } else { now };
         rollout.begun.insert(slot, Place::Probation { old, until });
+        let is_first = !std::mem::replace(&mut rollout.has_been_ready, true);
         self.report_progress(slot, Step::Ready(id));
+        if is_first {
+            self.wait_at_gate(HookKind::Ready, Some(slot));
+        }
     }
 
     /// A worker that could not be told to listen again drains at once. One that need not stop to accept

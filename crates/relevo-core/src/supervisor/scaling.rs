@@ -30,7 +30,8 @@ impl Supervisor {
             Ok(to) => to,
             Err(refusal) => return self.refuse_to_scale(request, refusal),
         };
-        if to != self.wanted {
+        let revives = self.revive_ended();
+        if to != self.wanted || (revives && self.scaling.is_none()) {
             self.end_scaling(ScaleOutcome::Superseded { by: to });
             self.begin_scaling(to);
         }
@@ -144,8 +145,7 @@ impl Supervisor {
             }
             self.report_scaling(slot, Step::Left(id));
         }
-        let all_left = self.scaling.as_ref().is_some_and(|scaling| scaling.surplus.is_empty());
-        if all_left && self.ready_slots() == self.wanted {
+        if self.scaling.as_ref().is_some_and(|scaling| self.has_all_workers(scaling)) {
             self.end_scaling(ScaleOutcome::Done);
         }
     }

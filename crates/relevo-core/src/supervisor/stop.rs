@@ -66,13 +66,18 @@ impl Supervisor {
             (Some(stop), Some(request)) => stop.requests.push(request),
             (Some(_), None) => self.stop_now(0),
             (None, request) => {
-                let lame_until = self.now + self.spec.lame_duck;
-                self.begin_stop(StopPhase::LameDuck { until: lame_until }, lame_until, 0);
+                self.stop_in_order(0);
                 if let Some(stop) = &mut self.stop {
                     stop.requests.extend(request);
                 }
             }
         }
+    }
+
+    /// With all work finished, as far as there is time.
+    pub(super) fn stop_in_order(&mut self, exit_code: u8) {
+        let lame_until = self.now + self.spec.lame_duck;
+        self.begin_stop(StopPhase::LameDuck { until: lame_until }, lame_until, exit_code);
     }
 
     /// `from` is when the time of a stop begins.

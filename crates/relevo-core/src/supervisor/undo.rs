@@ -78,7 +78,8 @@ impl Supervisor {
         }
     }
 
-    fn begin_undo(&mut self, why: Outcome) {
+    pub(super) fn begin_undo(&mut self, why: Outcome) {
+        self.leave_gate();
         self.forget_lost_ways_back();
         let of = self.wanted;
         let Some(rollout) = &mut self.rollout else { return };

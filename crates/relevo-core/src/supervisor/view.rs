@@ -8,8 +8,8 @@ use crate::listener::{Arrangement, Listener};
 use crate::rollout::{Phase, Place};
 use crate::worker::{Stage, Worker};
 use crate::{
-    Cause, Exit, Failure, Generation, Kind, Left, ListenerId, Moved, Outcome, RenewalReason,
-    RenewalStart, RolloutReport, Seat, Slot, WorkerId,
+    Cause, Exit, Failure, Generation, HookKind, Kind, Left, ListenerId, Moved, Outcome,
+    RenewalReason, RenewalStart, RolloutReport, Seat, Slot, WorkerId,
 };
 
 /// A look at a service.
@@ -42,6 +42,8 @@ pub enum SlotWord {
     Vacant,
     /// It has no worker; the next is started later.
     BackingOff,
+    /// Its worker has ended for good: there is none until a reload or a scaling.
+    Ended,
     /// It is too many: it goes with its last worker.
     Leaving,
 }
@@ -83,6 +85,8 @@ pub enum RolloutPhase {
 pub enum Waits {
     /// For somebody to resume or abort it.
     Paused,
+    /// For a hook to end.
+    Hook(HookKind),
     /// As many workers are on their way out as there may be: these.
     Room(Vec<WorkerId>),
     /// There is not enough memory for another worker yet.
@@ -113,6 +117,10 @@ pub struct SlotView {
     pub next_try: Option<Duration>,
     /// How long ago a worker last ended here although nobody had asked for it, and how.
     pub last_exit: Option<(Duration, Exit)>,
+    /// How many workers have failed here in a row, none of them steady in between.
+    pub failures_in_a_row: u32,
+    /// What happened to the last one.
+    pub last_failure: Option<Failure>,
     /// Its workers, oldest first.
     pub workers: Vec<WorkerView>,
     /// The worker that is to be replaced although it serves, if one is.
@@ -249,6 +257,9 @@ impl<'a> View<'a> {
     pub fn failed_rollout(&self) -> Option<&'a RolloutReport> {
         let failed = |report: &&RolloutReport| match report.outcome {
             Outcome::Failed { .. } => true,
+            // Nothing was tried, by somebody's wish.
+            Outcome::HookFailed { kind: HookKind::Before, .. } => false,
+            Outcome::HookFailed { .. } => true,
             // Somebody's wish; but two generations should not serve side by side for long.
             Outcome::Aborted => report.replaced > 0,
             Outcome::Succeeded | Outcome::Stopped => false,
@@ -330,6 +341,9 @@ impl<'a> View<'a> {
         if rollout.has_a_way_back() && rollout.memory.waits {
             return Some(Waits::Memory);
         }
+        if let Some(hook) = rollout.gate {
+            return self.0.hooks.kind(hook).map(Waits::Hook);
+        }
         if rollout.has_a_way_back() && rollout.has_no_room {
             return Some(Waits::Room(self.0.hinderers()));
         }
@@ -343,6 +357,8 @@ impl<'a> View<'a> {
             SlotWord::Leaving
         } else if self.0.has_ready_worker(slot) {
             SlotWord::Ready
+        } else if state.ended.is_some() && state.is_vacant() {
+            SlotWord::Ended
         } else if next_try.is_some_and(|delay| delay > Duration::ZERO) {
             SlotWord::BackingOff
         } else {
@@ -355,6 +371,8 @@ impl<'a> View<'a> {
             restarts: state.restarts,
             next_try,
             last_exit: state.last_exit.map(|(at, exit)| (self.0.now.since(at), exit)),
+            failures_in_a_row: state.backoff.in_a_row(),
+            last_failure: state.last_failure.clone(),
             workers: workers.map(|(id, worker)| self.worker(*id, worker)).collect(),
             renewal: self.0.renewal_in(slot),
         }

@@ -14,6 +14,7 @@ mod books;
 mod deeds;
 mod handover;
 mod history;
+mod hooks;
 mod kernel;
 mod parking;
 mod phases;

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Action, Balance, Cause, Event, Generation, ListenerId, Listeners, Member, Notice, Outcome,
-    QueryId, ReadyWhen, RenewalStart, RequestId, Seat, Slot, Spec, View, WorkerId, WorkerWord,
+    Action, Balance, Cause, Event, Failure, Generation, ListenerId, Listeners, Member, Notice,
+    Outcome, QueryId, ReadyWhen, RenewalStart, RequestId, Seat, Slot, Spec, View, WorkerId,
+    WorkerWord,
 };
 
+use crate::hooks::KnownHooks;
 use crate::renewals::Renewing;
 
 pub(crate) struct Rules {
@@ -30,6 +32,9 @@ pub(crate) struct Rules {
     most: u32,
     /// Slots that were added and have not had a ready worker since.
     joining: BTreeSet<Slot>,
+    hooks: KnownHooks,
+    /// Slots whose worker has ended for good: only a rollout or a scaling starts another.
+    ended: BTreeSet<Slot>,
     /// When each slot left that is not wanted any more.
     left: BTreeMap<Slot, Duration>,
     pub(crate) now: Duration,
@@ -135,6 +140,8 @@ impl Rules {
             down: false,
             given_up: BTreeSet::new(),
             joining: BTreeSet::new(),
+            hooks: KnownHooks::default(),
+            ended: BTreeSet::new(),
             newest: None,
             turns: 0,
             causes: BTreeSet::new(),
@@ -193,6 +200,7 @@ impl Rules {
     }
 
     fn told(&mut self, event: &Event) {
+        self.hooks.told(event);
         match event {
             Event::ListenRequested { worker, query, .. } => {
                 self.queries.entry(*query).or_insert(Asked::Open(*worker));
@@ -270,12 +278,14 @@ impl Rules {
             | Event::MemberFailed { .. }
             | Event::SocketsInspected { .. }
             | Event::MemorySeen { .. }
+            | Event::HookEnded { .. }
             | Event::QueuesEmptied => {}
         }
     }
 
     fn done(&mut self, action: &Action) {
         assert_eq!(self.exited, None, "{action:?} comes after the end");
+        self.hooks.done(action);
         match action {
             Action::Spawn { worker, slot, generation } => {
                 self.spawned(*worker, *slot, *generation);
@@ -350,6 +360,8 @@ impl Rules {
             | Action::LimitRequests { .. }
             | Action::LameDuck { .. }
             | Action::EmptyQueues
+            | Action::RunHook { .. }
+            | Action::EndHook { .. }
             | Action::Progress { .. }
             | Action::Notify(_) => {}
         }
@@ -366,6 +378,10 @@ impl Rules {
             })
         };
         if generation > self.completed {
+            assert!(
+                !self.hooks.forbid(slot.0, generation),
+                "{worker} is started before its hook has ended"
+            );
             let has_loaded = |slot: Slot| {
                 let mut all = self.workers.values();
                 all.any(|it| it.slot == slot && it.generation == generation && it.loaded)
@@ -383,6 +399,10 @@ impl Rules {
                 known.slot == slot && known.generation == generation && known.was_ready
             });
         let owes = if changes { BTreeSet::new() } else { self.owed_in(slot) };
+        // Spare workers are started in any slot; whether they are promoted there is told.
+        let may_be_spare = self.spec.standby > 0;
+        let ended = self.ended.contains(&slot) && generation <= self.completed && !may_be_spare;
+        assert!(!ended, "{worker} is started in slot {slot}, which has ended");
         let known = Known {
             slot,
             generation,
@@ -428,6 +448,7 @@ impl Rules {
     fn scaled(&mut self, from: u32, to: u32) {
         assert_eq!(from, self.wanted);
         self.was_scaled = true;
+        self.ended.clear();
         assert!((1..=Spec::MAX_SLOTS).contains(&to), "{to} workers are wanted");
         self.wanted = to;
         self.most = self.most.max(to);
@@ -511,6 +532,7 @@ impl Rules {
             }
             Notice::WorkerLoaded { worker, .. } => self.known(*worker).loaded = true,
             Notice::SparePromoted { worker, slot } => {
+                assert!(!self.ended.contains(slot), "slot {slot} has ended, and {worker} comes");
                 let owes = self.owed_in(*slot);
                 let known = self.known(*worker);
                 assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
@@ -545,11 +567,22 @@ impl Rules {
             Notice::WorkerDue { worker, slot, start: RenewalStart::Now, .. } => {
                 self.may_renew(*worker, *slot);
             }
+            Notice::WorkerFailed { slot, failure: Failure::EndedForGood { exit }, .. } => {
+                let relevo_core::ExitHow::Code(code) = exit.how else { panic!("{notice:?}") };
+                assert!(self.spec.final_exit_codes.contains(code), "{notice:?}");
+                self.ended.insert(*slot);
+            }
+            Notice::AllEnded { ends, .. } => {
+                assert_eq!(ends.len(), self.wanted as usize);
+                assert!(ends.iter().all(|(slot, _)| self.ended.contains(slot)), "{notice:?}");
+            }
             Notice::WorkerFailed { worker, .. } => {
                 let known = self.known(*worker);
                 known.forfeit |= !known.was_ready;
             }
-            Notice::WorkerLeft { .. }
+            Notice::HookFailed { .. }
+            | Notice::HookLeftOut { .. }
+            | Notice::WorkerLeft { .. }
             | Notice::StartExtended { .. }
             | Notice::DrainCut { .. }
             | Notice::Killing { .. }
@@ -593,6 +626,7 @@ impl Rules {
         assert_eq!(missing, None, "{worker} is ready but does not listen on this one");
         self.serves.insert(slot, listening);
         self.joining.remove(&slot);
+        self.ended.remove(&slot);
     }
 
     /// Whether it takes more than to listen, or to run.

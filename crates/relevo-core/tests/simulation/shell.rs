@@ -167,6 +167,8 @@ impl World {
             }
             Action::Disconnect { worker } => self.send(worker, Message::Disconnect),
             Action::AllowLeave { worker } => self.send(worker, Message::AllowedToLeave),
+            Action::RunHook { hook, kind, .. } => self.runs_hook(hook, kind),
+            Action::EndHook { .. } => self.tally.hooks_ended += 1,
             Action::Reply { answer, .. } => {
                 let refused = matches!(answer, relevo_core::Answer::Refused(_));
                 self.tally.requests_refused += u64::from(refused);
@@ -509,6 +511,7 @@ impl World {
                     tally.rollouts_failed += 1;
                     tally.rollouts_taken_back += u64::from(report.is_taken_back());
                 }
+                Outcome::HookFailed { .. } => tally.rollouts_refused_by_hooks += 1,
                 Outcome::Aborted => tally.rollouts_aborted += 1,
                 Outcome::Stopped => tally.rollouts_stopped += 1,
             },
@@ -532,6 +535,7 @@ impl World {
             },
             Notice::WorkerFailed { failure, .. } => match failure {
                 relevo_core::Failure::Exited { .. } => tally.exits += 1,
+                relevo_core::Failure::EndedForGood { .. } => tally.ended_for_good += 1,
                 relevo_core::Failure::SpawnFailed { .. } => tally.spawns_failed += 1,
                 relevo_core::Failure::NotReady { .. } => tally.not_ready_in_time += 1,
                 relevo_core::Failure::AskedToLeave => tally.asked_to_leave_too_early += 1,
@@ -545,6 +549,9 @@ impl World {
             Notice::WorkerRenewed { .. } => tally.renewed += 1,
             Notice::RenewalFailed { .. } => tally.renewals_failed += 1,
             Notice::RequestsNotCounted { .. } => tally.not_counted += 1,
+            Notice::HookFailed { .. } => tally.hooks_failed += 1,
+            Notice::HookLeftOut { .. } => tally.hooks_left_out += 1,
+            Notice::AllEnded { .. } => tally.all_ended += 1,
             Notice::WorkerLeft { .. }
             | Notice::Unprotected { .. }
             | Notice::BindFailed { .. }

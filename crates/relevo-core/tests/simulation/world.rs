@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ConnectionId, Dealer, DealerEvent, Event, Kind, ListenerId, Listeners, Member,
-    ReadyWhen, RequestId, ServiceState, Spec, Supervisor, Surge, Time, Waits, Wish, WorkerId,
+    Balance, ConnectionId, Dealer, DealerEvent, Event, ExitCodes, Kind, ListenerId, Listeners,
+    Member, ReadyWhen, RequestId, Scale, ServiceState, SlotWord, Spec, Supervisor, Surge, Time,
+    Waits, Wish, WorkerId,
 };
 
 use crate::books::Books;
 use crate::history::{History, Step};
+use crate::hooks;
 use crate::kernel::{Kernel, Todo};
 use crate::process::{Deed, Misdeed, Process};
 use crate::random::Random;
@@ -102,6 +104,12 @@ impl World {
             stop_timeout: Duration::from_secs(1 + random.below(4)),
             keep_trying: random.percent(70),
             limits: any_limits(seed),
+            final_exit_codes: match seed % 7 {
+                3 => [1].into_iter().collect(),
+                5 => [0].into_iter().collect(),
+                _ => ExitCodes::default(),
+            },
+            hooks: hooks::spec(seed),
             hold: Duration::from_millis([0, 500, 2000, 10_000][random.below(4) as usize]),
             synack_retries: random.below(7) as u32,
         };
@@ -175,6 +183,26 @@ impl World {
             self.thaws(worker);
         }
         self.lives_until("is well again", World::is_well);
+        self.revives();
+    }
+
+    /// What has ended for good stays so, until somebody asks for all workers.
+    fn revives(&mut self) {
+        if self.rules.exited.is_some() || self.ended() == 0 {
+            return;
+        }
+        self.tally.revived += 1;
+        let scale = Scale::To(self.supervisor.view().wanted_slots());
+        let request = Some(self.request());
+        self.tell(&Event::ScaleRequested { scale, wait: true, request });
+        self.lives_until("has all its workers again", |world| {
+            world.rules.exited.is_some() || (world.is_well() && world.ended() == 0)
+        });
+    }
+
+    fn ended(&self) -> u32 {
+        let slots = self.supervisor.view().slots();
+        slots.iter().filter(|slot| slot.word == SlotWord::Ended).count() as u32
     }
 
     /// A reload succeeds.
@@ -259,7 +287,7 @@ impl World {
     /// Every slot is ready, no rollout goes on, nobody waits, every connection has found its end.
     fn is_well(&self) -> bool {
         let view = self.supervisor.view();
-        let steady = view.ready_slots() == view.wanted_slots()
+        let steady = view.ready_slots() + self.ended() == view.wanted_slots()
             && matches!(view.state(), ServiceState::Running | ServiceState::Degraded)
             && self.rules.pending() == 0
             && self.books.open() == 0;
@@ -271,7 +299,7 @@ impl World {
         let spec = &self.spec;
         let each = spec.ready_timeout + spec.drain_timeout + spec.linger + spec.stop_timeout;
         // Also for a worker that does not say that it is parked, or does not come back.
-        let each = each + spec.probation + Duration::from_secs(15);
+        let each = each + spec.probation + 2 * spec.hooks.timeout + Duration::from_secs(15);
         let limit = Duration::from_secs(90) + each * (3 * self.rules.most_slots() + 3);
         let end = self.now + limit;
         self.live_until(end, &done);

@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, geteuid, getpid, kill_process_group, set_child_subreaper, setsid,
+    Pid, Signal, getegid, geteuid, getpid, kill_process_group, set_child_subreaper, setsid,
     test_kill_process_group,
 };
 
@@ -39,6 +39,11 @@ pub fn group_exists(group: Pid) -> bool {
 /// The user whose rights this process has.
 pub fn effective_uid() -> u32 {
     geteuid().as_raw()
+}
+
+/// The group whose rights it has first of all.
+pub fn effective_gid() -> u32 {
+    getegid().as_raw()
 }
 
 /// This process.

@@ -6,6 +6,7 @@
 //! | `file.rs` | finding and reading a `relevo.toml` |
 //! | `variables.rs` | what env files and options add to the environment |
 //! | `directory.rs` | where workers are started |
+//! | `identity.rs` | who workers run as |
 //! | `entry.rs` | which program to run, with which node |
 //! | `faults.rs` | everything that is wrong, as a command's end |
 
@@ -13,6 +14,7 @@ mod directory;
 mod entry;
 mod faults;
 mod file;
+mod identity;
 mod variables;
 
 use std::ffi::OsString;
@@ -27,6 +29,7 @@ pub(crate) use entry::Entry;
 pub(crate) use faults::{Fault, Faults};
 use file::{Found, read};
 pub(crate) use file::{find, read_beginning};
+pub(crate) use identity::Identity;
 use variables::EnvFile;
 
 /// Where a configuration is read from, as often as is wanted.
@@ -54,6 +57,8 @@ pub(crate) struct Configuration {
     pub(crate) entry: Rc<Entry>,
     /// Files and directories whose changes bring a reload.
     pub(crate) watched: Vec<PathBuf>,
+    /// Who workers run as, if not as Relevo itself.
+    pub(crate) identity: Option<Rc<Identity>>,
     /// The variables that all workers share, by name.
     pub(crate) variables: Vec<(OsString, OsString)>,
     env_files: Vec<EnvFile>,
@@ -90,6 +95,7 @@ impl Source {
         let watched =
             directory.as_ref().map(|directory| merged.watched(&self.here, directory, &mut faults));
         let _counted = faults.keep(merged.requests_are_counted());
+        let identity = faults.keep(merged.identity());
         let Merged { options, words, .. } = merged;
         // Without a directory there is nowhere to look for the program.
         let Some(directory) = directory else { return Err(faults.into()) };
@@ -102,9 +108,20 @@ impl Source {
             let why = "neither package.json nor the directory gives the service a name: use --name";
             return Err(Faults::alone(Failure::usage(why)).into());
         };
-        let variables = variables::shared(&env_files, &options.env);
+        let identity = identity.flatten().map(Rc::new);
+        let variables = variables::shared(identity.as_deref(), &env_files, &options.env);
         let watched = watched.unwrap_or_default();
-        Ok(Configuration { options, words, name, directory, entry, watched, variables, env_files })
+        Ok(Configuration {
+            options,
+            words,
+            name,
+            directory,
+            entry,
+            watched,
+            identity,
+            variables,
+            env_files,
+        })
     }
 
     /// The file's choices with those of the command line on top.
@@ -189,6 +206,12 @@ impl Merged {
         let why = "requests are counted by the agent, which is left out by --no-agent: drop one of the two, or use --max-age";
         let is_of_file = self.of_file.max_requests == max_requests;
         Err(Fault::new("max-requests", why.to_owned()).at(is_of_file))
+    }
+
+    fn identity(&self) -> Result<Option<Identity>, Fault> {
+        let (own, of_file) = (&self.options, &self.of_file);
+        Identity::of(own)
+            .map_err(|fault| fault.at(own.user == of_file.user && own.group == of_file.group))
     }
 
     /// Those that can be read, with the faults of the others. The file's come first.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use relevo_config::{EnvPair, env_file};
 
-use super::Fault;
 use super::file::{read_beginning, read_regular};
+use super::{Fault, Identity};
 use crate::cli::error_text;
 use crate::primary::environment;
 
@@ -21,11 +21,17 @@ pub(crate) struct EnvFile {
     is_gone: bool,
 }
 
-/// The variables that all workers share: those of our own environment, of files, of options.
-pub(super) fn shared(files: &[EnvFile], options: &[EnvPair]) -> Vec<(OsString, OsString)> {
+/// The variables that all workers share: those of our own environment, of their user, of files, of
+/// options.
+pub(super) fn shared(
+    identity: Option<&Identity>,
+    files: &[EnvFile],
+    options: &[EnvPair],
+) -> Vec<(OsString, OsString)> {
+    let of_user = identity.into_iter().flat_map(Identity::variables);
     let of_files = files.iter().flat_map(|file| file.pairs.iter().cloned());
     let of_options = options.iter().map(|pair| (pair.key.clone(), pair.value.clone()));
-    environment::shared(std::env::vars_os(), of_files.chain(of_options))
+    environment::shared(std::env::vars_os(), of_user.chain(of_files).chain(of_options))
 }
 
 /// Reads a file. `before` has those of a service that runs.

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use relevo_core::{
-    Answer, Cause, Event, Listeners, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale,
-    ScaleOutcome, ScaleReport, Step, WorkerId,
+    Answer, Cause, Event, HookId, Listeners, Outcome, Progress, Refusal, RequestId, RolloutReport,
+    Scale, ScaleOutcome, ScaleReport, Step, WorkerId,
 };
 use relevo_sys::peer::peer_credentials;
 use relevo_sys::poll::{Interest, Poller};
@@ -230,7 +230,7 @@ impl Control {
         &mut self,
         request: RequestId,
         answer: &Answer,
-        last_words: impl Fn(WorkerId) -> Vec<String>,
+        last_words: impl Fn(Culprit) -> Vec<String>,
     ) {
         let Some(Waiting { client, id, verb }) = self.requests.remove(&request) else { return };
         let line = match answer {
@@ -403,16 +403,28 @@ impl Control {
     }
 }
 
+/// Whose last words explain a failure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Culprit {
+    Worker(WorkerId),
+    Hook(HookId),
+}
+
 fn rolled_out(
     id: u64,
     report: &RolloutReport,
-    last_words: impl Fn(WorkerId) -> Vec<String>,
+    last_words: impl Fn(Culprit) -> Vec<String>,
 ) -> Vec<u8> {
     match &report.outcome {
         Outcome::Succeeded => Reply::ok(id, status::of_report(report)).to_line(),
         Outcome::Failed { worker, .. } => {
             let mut failure = Failure::new(ExitCode::Failed, log::rollout_ended(report));
-            failure.detail = last_words(*worker);
+            failure.detail = last_words(Culprit::Worker(*worker));
+            failure.to_line(Some(id))
+        }
+        Outcome::HookFailed { hook, .. } => {
+            let mut failure = Failure::new(ExitCode::Failed, log::rollout_ended(report));
+            failure.detail = last_words(Culprit::Hook(*hook));
             failure.to_line(Some(id))
         }
         Outcome::Aborted | Outcome::Stopped => {
@@ -424,23 +436,29 @@ fn rolled_out(
 /// Who wanted a rollout undone has that, as long as nothing of it is left.
 fn aborted(id: u64, report: &RolloutReport) -> Vec<u8> {
     match report.outcome {
-        Outcome::Aborted | Outcome::Failed { .. } if report.replaced == 0 => {
+        Outcome::Aborted | Outcome::Failed { .. } | Outcome::HookFailed { .. }
+            if report.replaced == 0 =>
+        {
             Reply::ok(id, status::of_report(report)).to_line()
         }
-        Outcome::Succeeded | Outcome::Aborted | Outcome::Failed { .. } | Outcome::Stopped => {
+        Outcome::Succeeded
+        | Outcome::Aborted
+        | Outcome::Failed { .. }
+        | Outcome::HookFailed { .. }
+        | Outcome::Stopped => {
             Failure::new(ExitCode::Failed, log::rollout_ended(report)).to_line(Some(id))
         }
     }
 }
 
-fn scaled(id: u64, report: &ScaleReport, last_words: impl Fn(WorkerId) -> Vec<String>) -> Vec<u8> {
+fn scaled(id: u64, report: &ScaleReport, last_words: impl Fn(Culprit) -> Vec<String>) -> Vec<u8> {
     let failed = || Failure::new(ExitCode::Failed, log::scale_ended(report));
     match &report.outcome {
         ScaleOutcome::Accepted | ScaleOutcome::Done => {
             Reply::ok(id, status::of_scaling(report)).to_line()
         }
         ScaleOutcome::Failed { worker, .. } => {
-            Failure { detail: last_words(*worker), ..failed() }.to_line(Some(id))
+            Failure { detail: last_words(Culprit::Worker(*worker)), ..failed() }.to_line(Some(id))
         }
         ScaleOutcome::Superseded { .. } | ScaleOutcome::Aborted => failed().to_line(Some(id)),
     }

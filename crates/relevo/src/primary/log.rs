@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use relevo_core::{
-    DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, Left, ListenerId, Memory, Moved,
-    Notice, Outcome, Refusal, RenewalReason, RenewalStart, RolloutReport, ScaleOutcome,
-    ScaleReport, Slot, Spec, Unsaid, Waits, WorkerId,
+    DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, HookFailure, HookKind, Left,
+    ListenerId, Memory, Moved, Notice, Outcome, Refusal, RenewalReason, RenewalStart,
+    RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Unsaid, Waits, WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -186,6 +186,7 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
                 Outcome::Failed { worker, failure } => {
                     format!("{} {}", who(worker), failed(failure))
                 }
+                Outcome::HookFailed { kind, failure, .. } => hook_failed(*kind, failure),
                 Outcome::Aborted | Outcome::Stopped | Outcome::Succeeded => "aborted".to_owned(),
             };
             format!(
@@ -200,15 +201,23 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
             "slot {slot}: {} was parked for as long as one may be and is let go: the slot has no way back from this reload",
             who(worker)
         ),
+        Notice::HookFailed { kind, failure, .. } => hook_failed(*kind, failure),
+        Notice::HookLeftOut { kind } => {
+            format!("{kind} is not run: one more of its kind waits already")
+        }
         Notice::RolloutEnded(report) => rollout_ended(report),
         Notice::Down { held } => format!(
             "down: no worker was there to accept for {} (--hold); the listeners are closed until one is ready",
             seconds(*held)
         ),
         Notice::Up { after } => format!("up again after {}", seconds(*after)),
+        Notice::Scaling { from, to } if from == to => {
+            format!("scale: what has ended begins anew, to {}", workers(*to))
+        }
         Notice::Scaling { from, to } => format!("scale: from {from} to {}", workers(*to)),
         Notice::ScaleEnded(report) => scale_ended(report),
         Notice::NotScaled(refusal) => format!("not scaled: {}", refused(*refusal)),
+        Notice::AllEnded { ends, code } => all_ended(ends, *code),
         Notice::Stopping => "stopping".to_owned(),
         Notice::LeftBehind { workers } => {
             let all: Vec<String> = workers.iter().map(&who).collect();
@@ -232,6 +241,19 @@ pub(crate) fn renewal_reason(reason: &RenewalReason) -> String {
         }
         RenewalReason::Requests { limit } => {
             format!("has been asked as many requests as it may be ({limit})")
+        }
+    }
+}
+
+/// What became of a hook, as a sentence.
+pub(crate) fn hook_failed(kind: HookKind, failure: &HookFailure) -> String {
+    match failure {
+        HookFailure::Exited(exit) => format!("{kind} {}", ended(exit)),
+        HookFailure::NotStarted { errno } => {
+            format!("{kind} could not be started: {}", error_text(*errno))
+        }
+        HookFailure::TimedOut { after } => {
+            format!("{kind} did not end within {} (--hook-timeout)", seconds(*after))
         }
     }
 }
@@ -263,6 +285,15 @@ pub(crate) fn renewal_waits_for(start: RenewalStart) -> Option<String> {
     Some(what.to_owned())
 }
 
+fn all_ended(ends: &[(Slot, Exit)], code: u8) -> String {
+    let one = |(slot, exit): &(Slot, Exit)| format!("slot {slot} {}", ended(exit));
+    let all: Vec<String> = ends.iter().map(one).collect();
+    format!(
+        "every worker has ended for good (--final-exit-codes): {}; so does the service, with exit code {code}",
+        all.join(", ")
+    )
+}
+
 /// How a rollout went, in one sentence.
 pub(crate) fn rollout_ended(report: &RolloutReport) -> String {
     let generation = report.generation;
@@ -275,6 +306,10 @@ pub(crate) fn rollout_ended(report: &RolloutReport) -> String {
         Outcome::Failed { worker, failure } => {
             let what = if report.returned > 0 { "undone" } else { "refused" };
             format!("reload {what}: worker {worker} {}; {}", failed(failure), who_serves(report))
+        }
+        Outcome::HookFailed { kind, failure, .. } => {
+            let what = if report.returned > 0 { "undone" } else { "refused" };
+            format!("reload {what}: {}; {}", hook_failed(*kind, failure), who_serves(report))
         }
         Outcome::Aborted => {
             format!("reload of generation {generation} aborted; {}", who_serves(report))
@@ -310,6 +345,7 @@ pub(crate) fn waits_for(waits: &Waits) -> String {
     match waits {
         Waits::Paused => "somebody to resume or abort it".to_owned(),
         Waits::Memory => "memory for another worker".to_owned(),
+        Waits::Hook(kind) => format!("{kind} to end"),
         Waits::Room(workers) => {
             let all: Vec<String> = workers.iter().map(|id| format!("worker {id}")).collect();
             format!("workers of earlier reloads to end: {}", all.join(", "))
@@ -335,6 +371,13 @@ pub(crate) fn scale_ended(report: &ScaleReport) -> String {
         ScaleOutcome::Done => {
             let rest = rest(&report.cut, &report.moved);
             format!("scale done: {} in {after}{rest}", workers(to))
+        }
+        ScaleOutcome::Failed { worker, failure: failure @ Failure::EndedForGood { .. } } => {
+            format!(
+                "scale to {to} failed: worker {worker} {}; {} of {to} are ready",
+                failed(failure),
+                report.ready
+            )
         }
         ScaleOutcome::Failed { worker, failure } => format!(
             "scale to {to} failed: worker {worker} {}; {} of {to} are ready, and the others are tried again",
@@ -413,6 +456,10 @@ pub(crate) fn failed(failure: &Failure) -> String {
         Failure::Exited { exit, was_ready: false, asked_to_listen: true } => {
             format!("{} before it was ready", ended(exit))
         }
+        Failure::EndedForGood { exit } => format!(
+            "{}, which is final (--final-exit-codes): its slot stays empty until a reload or a scaling",
+            ended(exit)
+        ),
         Failure::SpawnFailed { stage, errno } => {
             format!("could not be started: {stage}: {}", error_text(*errno))
         }

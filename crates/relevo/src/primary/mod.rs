@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `hub/` | listening sockets, channels, dealt connections: a thread of its own |
 //! | `processes.rs` | starting, signalling and reaping workers |
+//! | `hooks.rs` | the user's commands at the turns of a service's life |
 //! | `output/` | what workers write, on its way out |
 //! | `reading.rs`, `reload.rs` | configurations, and which of them counts |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
@@ -21,6 +22,7 @@ mod agent_file;
 mod clock;
 mod control;
 pub(crate) mod environment;
+mod hooks;
 mod hub;
 mod inspect_port;
 mod log;
@@ -53,6 +55,7 @@ use std::time::Duration;
 use relevo_core::{
     Balance, Cause, Event, Generation, Slot, SpawnStage, Supervisor, Time, WorkerId,
 };
+use relevo_core::{HookEnd, HookFacts, HookId, HookKind};
 use relevo_sys::lock::LockGuard;
 use relevo_sys::poll::{Interest, Poller, Ready};
 use relevo_sys::process::reap_strangers;
@@ -61,6 +64,7 @@ use relevo_sys::{Errno, Pid};
 use agent_file::AgentFile;
 use clock::Clock;
 use control::{Control, Wish};
+use hooks::{Around, Hooks};
 pub(crate) use hub::DrainWords;
 use hub::{HubHandle, Told};
 use notifications::Notifications;
@@ -93,6 +97,7 @@ pub(crate) struct Primary {
     processes: Processes,
     notifications: Notifications,
     probes: Probes,
+    hooks: Hooks,
     output: Output,
     control: Control,
     notifier: Notifier,
@@ -191,6 +196,10 @@ impl Primary {
             Token::Launch(worker) => self.on_launch(worker),
             Token::Notification(worker) => self.on_notification(worker),
             Token::Probe(worker) => self.on_probe(worker),
+            Token::Hook(hook) => self.on_hook_end(hook),
+            Token::HookOutput(hook, stream) => {
+                let _more = self.hooks.read(hook, stream, &self.output);
+            }
             Token::Output(worker, stream) => {
                 if !self.output.read(worker, stream) {
                     self.end_output(worker, stream);
@@ -224,7 +233,7 @@ impl Primary {
                 signals::Wish::EnterTerminal => self.enter_terminal(),
                 signals::Wish::Say(text) => self.output.say(text),
                 signals::Wish::ReapStrangers => {
-                    reap_strangers(|pid| self.processes.is_worker(pid));
+                    self.reap_strangers();
                 }
             }
         }
@@ -324,6 +333,9 @@ impl Primary {
                 }
             }
             Launched::Failed(stage, errno) => {
+                if let Some(line) = self.processes.refused_rights(worker, stage, errno) {
+                    self.output.say(&line);
+                }
                 self.events.push_back(Event::SpawnFailed { worker, stage, errno });
             }
         }
@@ -350,7 +362,50 @@ impl Primary {
         if let Some(exit) = self.processes.bury(worker) {
             self.events.push_back(Event::Exited { worker, exit });
         }
-        reap_strangers(|pid| self.processes.is_worker(pid));
+        self.reap_strangers();
+    }
+
+    /// Children that became ours; our own are reaped by name.
+    fn reap_strangers(&self) {
+        reap_strangers(|pid| self.processes.is_worker(pid) || self.hooks.is_hook(pid));
+    }
+
+    fn run_hook(&mut self, hook: HookId, kind: HookKind, facts: &HookFacts) {
+        if let Err(error) = self.try_run_hook(hook, kind, facts) {
+            let errno = error.raw_os_error().unwrap_or(Errno::IO.raw_os_error());
+            // What exists of it already is reaped as a stranger.
+            self.hooks.kill(hook);
+            let _gone = self.hooks.bury(hook, &self.output);
+            self.events.push_back(Event::HookEnded { hook, end: HookEnd::NotStarted { errno } });
+        }
+    }
+
+    fn try_run_hook(
+        &mut self,
+        hook: HookId,
+        kind: HookKind,
+        facts: &HookFacts,
+    ) -> std::io::Result<()> {
+        let worker_pid = facts.worker.and_then(|worker| self.processes.pid_for_log(worker));
+        let around = Around { name: &self.name, worker_pid };
+        self.hooks.start(hook, kind, facts, &self.reading.launch_of_hook(), &around)?;
+        let watched = [
+            (self.hooks.pidfd(hook), Token::Hook(hook)),
+            (self.hooks.pipe(hook, Stream::Out), Token::HookOutput(hook, Stream::Out)),
+            (self.hooks.pipe(hook, Stream::Err), Token::HookOutput(hook, Stream::Err)),
+        ];
+        for (fd, token) in watched {
+            if let Some(fd) = fd {
+                self.poller.add(fd, token.pack(), Interest::READ)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_hook_end(&mut self, hook: HookId) {
+        if let Some(exit) = self.hooks.bury(hook, &self.output) {
+            self.events.push_back(Event::HookEnded { hook, end: HookEnd::Exited(exit) });
+        }
     }
 
     fn end_output(&mut self, worker: WorkerId, stream: Stream) {
@@ -372,6 +427,7 @@ impl Primary {
     /// Leaves nothing behind.
     fn end(&mut self) {
         self.terminal.leave(&self.poller);
+        self.hooks.kill_all();
         self.hub.end();
         self.control.flush();
         self.control.close();

@@ -2,6 +2,7 @@
 
 use relevo_core::{Action, Event, Notify};
 
+use super::control::Culprit;
 use super::{Primary, log, status};
 
 impl Primary {
@@ -52,9 +53,14 @@ impl Primary {
             }
             Action::Disconnect { worker } => self.hub.disconnect(worker),
             Action::AllowLeave { worker } => self.hub.allow_leave(worker),
+            Action::RunHook { hook, kind, facts } => self.run_hook(hook, kind, &facts),
+            Action::EndHook { hook } => self.hooks.kill(hook),
             Action::Progress { request, progress } => self.control.progress(request, progress),
             Action::Reply { request, answer } => {
-                let last_words = |worker| self.output.last_words(worker);
+                let last_words = |culprit| match culprit {
+                    Culprit::Worker(worker) => self.output.last_words(worker),
+                    Culprit::Hook(hook) => self.hooks.last_words(hook),
+                };
                 self.control.reply(request, &answer, last_words);
             }
             Action::Notify(notify) => self.notify(notify),

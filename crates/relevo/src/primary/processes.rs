@@ -20,7 +20,7 @@ use relevo_sys::{Errno, Pid, Signal, proc, scm, socket};
 use super::agent_file::AgentFile;
 use super::{environment, inspect_port, notifications};
 use crate::cli::exec;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Identity};
 
 /// How a generation's workers are started. Paths are kept as the user gave them and resolved at every
 /// start, so that a link that moved on takes effect.
@@ -46,6 +46,8 @@ struct Process {
     pidfd: Pidfd,
     /// The shim's end of this tells whether the program was executed.
     launch: Option<OwnedFd>,
+    /// What it was started by.
+    configuration: Rc<Configuration>,
     /// Where the inspector listens, which is no server of the app's.
     inspect_port: Option<u16>,
     /// What it is asked for to learn whether it is ready.
@@ -83,7 +85,7 @@ impl Processes {
     ) -> io::Result<Started> {
         let (channel, their_channel) = scm::channel_pair()?;
         let (status, their_status) = scm::channel_pair()?;
-        let Configuration { entry, directory, variables, .. } = &*launch.configuration;
+        let Configuration { entry, directory, variables, identity, .. } = &*launch.configuration;
         let release = release_of(&entry.script);
         let inspect = inspect_flag(launch, worker);
         let mut command = Command::new("/proc/self/exe");
@@ -93,6 +95,7 @@ impl Processes {
             .arg(directory)
             .arg("--nofile")
             .arg(format!("{}:{}", launch.nofile.soft, launch.nofile.hard))
+            .args(identity.as_deref().map(exec::identity_arguments).unwrap_or_default())
             .arg("--")
             .arg(&entry.node)
             .args(&entry.node_args)
@@ -116,11 +119,23 @@ impl Processes {
         let pid = child_pid(&child)?;
         let pidfd = Pidfd::open(pid)?;
         send_channel(status.as_fd(), their_channel.as_fd())?;
+        for stream in
+            [child.stdout.as_ref().map(AsFd::as_fd), child.stderr.as_ref().map(AsFd::as_fd)]
+        {
+            own_by(stream, identity.as_deref());
+        }
         let stdout = nonblocking(child.stdout.take().map(OwnedFd::from))?;
         let stderr = nonblocking(child.stderr.take().map(OwnedFd::from))?;
         let inspect_port = inspect.and_then(|flag| flag.rsplit('=').next()?.parse().ok());
-        let (launch, was_killed_by_us) = (Some(status), false);
-        let process = Process { pid, pidfd, launch, inspect_port, ready_path, was_killed_by_us };
+        let process = Process {
+            pid,
+            pidfd,
+            launch: Some(status),
+            configuration: Rc::clone(&launch.configuration),
+            inspect_port,
+            ready_path,
+            was_killed_by_us: false,
+        };
         self.all.insert(worker, process);
         Ok(Started { channel, stdout, stderr, release, notify })
     }
@@ -176,6 +191,33 @@ impl Processes {
         };
         process.launch = None;
         outcome
+    }
+
+    /// What a launch that failed with this was refused, where that is for want of its user's rights.
+    pub(crate) fn refused_rights(
+        &self,
+        worker: WorkerId,
+        stage: SpawnStage,
+        errno: i32,
+    ) -> Option<String> {
+        let Configuration { identity, directory, entry, .. } =
+            &*self.all.get(&worker)?.configuration;
+        let user = &identity.as_ref().filter(|_| errno == Errno::ACCESS.raw_os_error())?.shown;
+        match stage {
+            SpawnStage::Directory => Some(format!(
+                "the user {user} may not enter the workers' directory {}: give it the right to (execute permission there and above it), or name another with --cwd",
+                directory.display()
+            )),
+            SpawnStage::Exec => Some(format!(
+                "the user {user} may not execute {}: give it the right to, or use a node that is installed for everybody",
+                entry.node.display()
+            )),
+            SpawnStage::Fork
+            | SpawnStage::Session
+            | SpawnStage::Limits
+            | SpawnStage::User
+            | SpawnStage::Descriptors => None,
+        }
     }
 
     /// Sends the service's stop signal to the worker alone, not to what it started.
@@ -247,7 +289,7 @@ impl Processes {
 }
 
 /// The resolved directory of the script: which release this start gets.
-fn release_of(script: &Path) -> PathBuf {
+pub(super) fn release_of(script: &Path) -> PathBuf {
     let resolved = fs::canonicalize(script).unwrap_or_else(|_| script.to_owned());
     resolved.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
 }
@@ -259,18 +301,27 @@ fn inspect_flag(launch: &Launch, worker: WorkerId) -> Option<String> {
     inspect_port::flag(entry.node_args.iter().map(String::as_str), options, worker.0)
 }
 
+/// A pipe is opened by its path (`/dev/stdout`) only by who owns it. Where that cannot be changed it
+/// can be written to all the same.
+pub(super) fn own_by(pipe: Option<BorrowedFd<'_>>, identity: Option<&Identity>) {
+    let somebody_else = identity.filter(|identity| identity.is_somebody_else());
+    if let (Some(pipe), Some(identity)) = (pipe, somebody_else) {
+        let _ = std::os::unix::fs::fchown(pipe, Some(identity.uid), Some(identity.gid));
+    }
+}
+
 fn number(pid: Pid) -> Option<u32> {
     u32::try_from(pid.as_raw_pid()).ok()
 }
 
-fn child_pid(child: &std::process::Child) -> io::Result<Pid> {
+pub(super) fn child_pid(child: &std::process::Child) -> io::Result<Pid> {
     i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| io::Error::other("the system gave a process the number 0"))
 }
 
-fn nonblocking(pipe: Option<OwnedFd>) -> io::Result<OwnedFd> {
+pub(super) fn nonblocking(pipe: Option<OwnedFd>) -> io::Result<OwnedFd> {
     let pipe = pipe.ok_or_else(|| io::Error::from(Errno::BADF))?;
     socket::set_nonblocking(&pipe)?;
     Ok(pipe)

@@ -75,6 +75,12 @@ impl Reading {
         Launch { configuration: Rc::clone(configuration), nofile: self.machine.nofile }
     }
 
+    /// How a hook is started: by what counts just now.
+    pub(super) fn launch_of_hook(&self) -> Launch {
+        let configuration = self.rolling.as_ref().unwrap_or(&self.current);
+        Launch { configuration: Rc::clone(configuration), nofile: self.machine.nofile }
+    }
+
     /// How workers that are to end are told.
     pub(super) fn stop_signal(&self) -> Signal {
         let number = self.counting().options.stop_signal.number();

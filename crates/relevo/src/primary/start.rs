@@ -19,6 +19,7 @@ use relevo_wire::ExitCode;
 use super::agent_file::AgentFile;
 use super::clock::Clock;
 use super::control::Control;
+use super::hooks::Hooks;
 use super::hub::{DrainWords, HubHandle, HubSettings, Inherited};
 use super::notifications::Notifications;
 use super::notify::Notifier;
@@ -131,6 +132,7 @@ impl Primary {
             processes: Processes::default(),
             notifications: Notifications::default(),
             probes: Probes::default(),
+            hooks: Hooks::default(),
             output,
             control,
             notifier: Notifier::new(notify_socket.as_deref()),
@@ -193,7 +195,12 @@ impl Primary {
             let _ = fs::remove_dir(&directory);
         }
         if wants_agent {
-            match AgentFile::place(directory.parent().unwrap_or(Path::new("/"))) {
+            let identity = self.reading.current().identity.clone();
+            let placed = match identity.filter(|identity| identity.is_somebody_else()) {
+                Some(identity) => AgentFile::place_for(&identity),
+                None => AgentFile::place(directory.parent().unwrap_or(Path::new("/"))),
+            };
+            match placed {
                 Ok(agent) => self.agent = Some(agent),
                 Err(error) => self.output.say(&format!(
                     "warning: the agent cannot be put in place ({error}): workers run as with --no-agent"

@@ -82,9 +82,8 @@ fn reason(view: &View<'_>) -> Option<String> {
     match view.state() {
         ServiceState::Degraded => {}
         ServiceState::Down => {
-            return Some(
-                "no worker is ready, and the listeners are closed until one is".to_owned(),
-            );
+            let why = slots_without_worker(view);
+            return Some(format!("the listeners are closed until a worker is ready: {why}"));
         }
         ServiceState::Starting
         | ServiceState::Running
@@ -94,13 +93,42 @@ fn reason(view: &View<'_>) -> Option<String> {
     if let Some(report) = view.failed_rollout() {
         return Some(log::rollout_ended(report));
     }
-    let vacant: Vec<String> = view
-        .slots()
-        .iter()
-        .filter(|slot| matches!(slot.word, SlotWord::Vacant | SlotWord::BackingOff))
-        .map(|slot| slot.slot.to_string())
-        .collect();
-    Some(format!("no ready worker in slot {}", vacant.join(", ")))
+    Some(slots_without_worker(view))
+}
+
+/// Which slots have no ready worker, and why. Slots with the same reason are told together.
+fn slots_without_worker(view: &View<'_>) -> String {
+    let mut reasons: Vec<(String, Vec<Slot>)> = Vec::new();
+    for slot in view.slots() {
+        if let Some(reason) = why_empty(&slot) {
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, slots)) => slots.push(slot.slot),
+                None => reasons.push((reason, vec![slot.slot])),
+            }
+        }
+    }
+    let one = |(reason, slots): &(String, Vec<Slot>)| {
+        let noun = if slots.len() == 1 { "slot" } else { "slots" };
+        let numbers: Vec<String> = slots.iter().map(ToString::to_string).collect();
+        format!("no ready worker in {noun} {}{reason}", numbers.join(", "))
+    };
+    let all: Vec<String> = reasons.iter().map(one).collect();
+    all.join("; ")
+}
+
+/// What follows after the slot's number; `None` where nothing is missing.
+fn why_empty(slot: &SlotView) -> Option<String> {
+    match slot.word {
+        SlotWord::Ready | SlotWord::Leaving => return None,
+        SlotWord::Vacant | SlotWord::BackingOff | SlotWord::Ended => {}
+    }
+    let Some(failure) = &slot.last_failure else { return Some(String::new()) };
+    let failed = log::failed(failure);
+    Some(match slot.failures_in_a_row {
+        _ if slot.word == SlotWord::Ended => format!(": its worker {failed}"),
+        0 | 1 => format!(": its last worker {failed}"),
+        count => format!(": crash loop, {count} failures in a row, its last worker {failed}"),
+    })
 }
 
 fn slot(view: SlotView, around: &Surroundings<'_>) -> wire::Slot {
@@ -119,6 +147,7 @@ fn slot(view: SlotView, around: &Surroundings<'_>) -> wire::Slot {
             // The last of its workers is on its way out.
             SlotWord::Vacant | SlotWord::Leaving => wire::SlotState::Vacant,
             SlotWord::BackingOff => wire::SlotState::BackingOff,
+            SlotWord::Ended => wire::SlotState::Ended,
         },
         restarts: view.restarts,
         next_try_ms: view.next_try.map(milliseconds),
@@ -239,10 +268,12 @@ pub(crate) fn of_scaling(report: &ScaleReport) -> wire::Scaling {
 fn rollout(view: &RolloutView) -> wire::Rollout {
     let outcome = view.outcome.as_ref().map(|outcome| match outcome {
         Outcome::Succeeded => wire::Outcome::Succeeded,
-        Outcome::Failed { .. } if view.replaced == 0 && view.returned > 0 => {
+        Outcome::Failed { .. } | Outcome::HookFailed { .. }
+            if view.replaced == 0 && view.returned > 0 =>
+        {
             wire::Outcome::RolledBack
         }
-        Outcome::Failed { .. } => wire::Outcome::Failed,
+        Outcome::Failed { .. } | Outcome::HookFailed { .. } => wire::Outcome::Failed,
         Outcome::Aborted | Outcome::Stopped => wire::Outcome::Aborted,
     });
     let reason = view.outcome.as_ref().and_then(|outcome| match outcome {
@@ -250,6 +281,7 @@ fn rollout(view: &RolloutView) -> wire::Rollout {
         Outcome::Failed { worker, failure } => {
             Some(format!("worker {worker} {}", log::failed(failure)))
         }
+        Outcome::HookFailed { kind, failure, .. } => Some(log::hook_failed(*kind, failure)),
         Outcome::Aborted => Some("somebody aborted it".to_owned()),
         Outcome::Stopped => Some("the service is stopping".to_owned()),
     });

@@ -1,6 +1,6 @@
 //! What an epoll event is about, packed into its 64 bits of user data.
 
-use relevo_core::WorkerId;
+use relevo_core::{HookId, WorkerId};
 
 use super::output::Stream;
 
@@ -27,6 +27,9 @@ pub(crate) enum Token {
     Notification(WorkerId),
     /// Its answer to the question whether it is ready.
     Probe(WorkerId),
+    /// A hook's process: its pidfd.
+    Hook(HookId),
+    HookOutput(HookId, Stream),
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -48,6 +51,9 @@ impl Token {
             Self::Terminal => (10, 0),
             Self::Notification(worker) => (11, worker.0),
             Self::Probe(worker) => (12, worker.0),
+            Self::Hook(hook) => (13, hook.0),
+            Self::HookOutput(hook, Stream::Out) => (14, hook.0),
+            Self::HookOutput(hook, Stream::Err) => (15, hook.0),
         };
         (kind << KIND_SHIFT) | (payload & PAYLOAD)
     }
@@ -70,6 +76,9 @@ impl Token {
             10 => Self::Terminal,
             11 => Self::Notification(worker),
             12 => Self::Probe(worker),
+            13 => Self::Hook(HookId(payload)),
+            14 => Self::HookOutput(HookId(payload), Stream::Out),
+            15 => Self::HookOutput(HookId(payload), Stream::Err),
             _ => return None,
         })
     }
@@ -96,6 +105,9 @@ mod tests {
             Token::Output(worker, Stream::Err),
             Token::Notification(worker),
             Token::Probe(worker),
+            Token::Hook(HookId(worker.0)),
+            Token::HookOutput(HookId(7), Stream::Out),
+            Token::HookOutput(HookId(7), Stream::Err),
         ] {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }

@@ -5,6 +5,7 @@ mod support;
 
 mod backing_off;
 mod boot;
+mod final_exit;
 mod killed;
 mod leaving;
 mod strangers;

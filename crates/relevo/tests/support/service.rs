@@ -84,6 +84,12 @@ impl Setup {
         self
     }
 
+    /// An option whose value has spaces.
+    pub(crate) fn option_of(mut self, name: &str, value: &str) -> Self {
+        self.options.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
     /// A flag of node's, as in `run node --inspect app.js`.
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());

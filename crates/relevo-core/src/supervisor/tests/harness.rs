@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Cause, Event, Exit, ExitHow, Given, Kind, Left, Limits, ListenerId,
-    Listeners, Member, Memory, Moved, Notice, Outcome, QueryId, ReadyWhen, RequestId, Scale,
-    ScaleOutcome, Seat, Spec, Step, Supervisor, Surge, Time, Wish, WorkerId,
+    Action, Answer, Balance, Cause, Event, Exit, ExitCodes, ExitHow, Given, HookSpec, Kind, Left,
+    Limits, ListenerId, Listeners, Member, Memory, Moved, Notice, Outcome, QueryId, ReadyWhen,
+    RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Surge, Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -34,6 +34,8 @@ pub(super) fn spec(slots: u32) -> Spec {
         lame_duck: Duration::ZERO,
         stop_timeout: secs(5),
         keep_trying: false,
+        final_exit_codes: ExitCodes::default(),
+        hooks: HookSpec::default(),
         hold: secs(3600 * 24),
         limits: Limits::default(),
         synack_retries: 5,
@@ -318,6 +320,8 @@ fn line(action: &Action) -> Option<String> {
         }
         Action::Reply { request, answer } => format!("reply to {request}: {}", answered(answer)),
         Action::Notify(notify) => format!("notify {notify:?}"),
+        Action::RunHook { hook, kind, .. } => format!("run {kind} as {hook}"),
+        Action::EndHook { hook } => format!("end hook {hook}"),
         Action::Tell(_) => return None,
         Action::Exit { code } => format!("exit {code}"),
     })
@@ -332,6 +336,9 @@ fn answered(answer: &Answer) -> String {
                 Outcome::Succeeded => format!("generation {new} succeeded, {replaced} of {of}"),
                 Outcome::Failed { worker, .. } => format!(
                     "generation {new} failed by {worker}, {replaced} of {of}, {serves} serves"
+                ),
+                Outcome::HookFailed { kind, .. } => format!(
+                    "generation {new} failed by {kind}, {replaced} of {of}, {serves} serves"
                 ),
                 Outcome::Aborted => {
                     format!("generation {new} aborted, {replaced} of {of}, {serves} serves")

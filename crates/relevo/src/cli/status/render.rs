@@ -156,7 +156,7 @@ fn worker(worker: Option<&Worker>) -> [Cell; 7] {
 fn slot_state(state: SlotState) -> Cell {
     let mood = match state {
         SlotState::Ready => Mood::Good,
-        SlotState::Vacant => Mood::Unsettled,
+        SlotState::Vacant | SlotState::Ended => Mood::Unsettled,
         SlotState::BackingOff | SlotState::Hung => Mood::Bad,
     };
     Cell::in_mood(state, mood)

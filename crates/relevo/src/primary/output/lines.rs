@@ -5,14 +5,14 @@ const PIECE: usize = 64 * 1024;
 
 /// The beginning of a line whose end has not come yet.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     partial: Vec<u8>,
 }
 
 impl Lines {
     /// Calls `each` for every complete line (its newline included), and for pieces of lines that are
     /// longer than 64 KiB. What is left over is kept for the next call.
-    pub(super) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = bytes.split_at(end + 1);
             if self.partial.is_empty() {
@@ -32,7 +32,7 @@ impl Lines {
     }
 
     /// Calls `each` with what is left when no more will come, ended by a newline.
-    pub(super) fn finish(&mut self, mut each: impl FnMut(&[u8])) {
+    pub(crate) fn finish(&mut self, mut each: impl FnMut(&[u8])) {
         if !self.partial.is_empty() {
             self.partial.push(b'\n');
             each(&self.partial);

@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use lines::Lines;
+pub(super) use lines::Lines;
 use relevo_core::{Slot, WorkerId};
 use writer::Writer;
 
