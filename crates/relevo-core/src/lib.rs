@@ -28,7 +28,9 @@ pub use dealer::{
     SeenMember,
 };
 pub use event::{Event, Exit, ExitHow, Left, SpawnStage};
-pub use ids::{ConnectionId, Generation, ListenerId, QueryId, RequestId, Slot, WorkerId};
+pub use ids::{
+    ConnectionId, Generation, ListenerId, QueryId, ReleaseId, RequestId, Slot, WorkerId,
+};
 pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};
 pub use rollout::{Outcome, RolloutReport};

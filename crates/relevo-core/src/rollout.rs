@@ -25,12 +25,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{Failure, Generation, Left, Moved, RequestId, Slot, Time, WorkerId};
+use crate::{Failure, Generation, Left, ListenerId, Moved, RequestId, Slot, Time, WorkerId};
 
 /// A rollout in progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Rollout {
     pub(crate) generation: Generation,
+    /// The generation whose release it brings back, in a rollback.
+    pub(crate) back_to: Option<Generation>,
     pub(crate) started_at: Time,
     pub(crate) requests: Vec<RequestId>,
     pub(crate) phase: Phase,
@@ -52,6 +54,8 @@ pub(crate) struct Rollout {
     pub(crate) leaving: BTreeMap<WorkerId, Slot>,
     /// Whether it waits for them.
     pub(crate) stuck: Stuck,
+    /// What the slots listened on when it began.
+    pub(crate) served: BTreeSet<ListenerId>,
     /// Why it is undone, if it is.
     pub(crate) undo: Option<Undo>,
     pub(crate) cut: Left,
@@ -73,8 +77,10 @@ pub(crate) struct Undo {
     pub(crate) why: Outcome,
     /// Where it had come to.
     pub(crate) slot: Slot,
-    /// In how many slots the old worker serves again.
+    /// In how many slots the old code serves again.
     pub(crate) returned: u32,
+    /// Workers that were started anew from the old release, where nobody was parked, by their slot.
+    pub(crate) renewed: BTreeMap<Slot, WorkerId>,
     /// Who asked for it, or waits along.
     pub(crate) requests: Vec<RequestId>,
 }
@@ -129,6 +135,12 @@ impl Rollout {
         begun.find(|(_, place)| place.incoming() == Some(worker)).map(|(slot, _)| *slot)
     }
 
+    /// Whether this worker, when it is ready, takes its slot back from the new one.
+    pub(crate) fn calls_back(&self, id: WorkerId) -> bool {
+        let renewed = self.undo.iter().flat_map(|undo| undo.renewed.values());
+        self.parked.values().chain(renewed).any(|other| *other == id)
+    }
+
     /// Everybody who waits for its end.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &RequestId> {
         self.requests.iter().chain(self.undo.iter().flat_map(|undo| &undo.requests))
@@ -157,13 +169,15 @@ impl Rollout {
 pub struct RolloutReport {
     /// What it was to bring.
     pub generation: Generation,
+    /// The generation whose release it was to bring back, in a rollback.
+    pub back_to: Option<Generation>,
     /// How it ended.
     pub outcome: Outcome,
     /// Where it had come to when it failed or was aborted.
     pub slot: Option<Slot>,
     /// How many slots run the new generation.
     pub replaced: u32,
-    /// In how many slots a parked worker serves again.
+    /// In how many slots the old code serves again: a parked worker, or one that was started anew.
     pub returned: u32,
     /// How many slots there are.
     pub of: u32,

@@ -138,7 +138,6 @@ fn what_is_not_built_is_not_known() {
     for command in [
         "start",
         "restart",
-        "rollback",
         "logs",
         "events",
         "top",

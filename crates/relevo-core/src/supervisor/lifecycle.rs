@@ -46,6 +46,7 @@ impl Supervisor {
         let state = self.slot_mut(slot);
         state.serves = serves;
         state.generation = generation;
+        state.crashed = false;
         state.retry_at = None;
         let old = if state.incoming == Some(id) {
             state.incoming = None;
@@ -133,6 +134,7 @@ impl Supervisor {
             state.incoming = None;
         } else if state.current == Some(id) {
             state.current = None;
+            state.crashed = true;
             let delay = state.backoff.after_crash(now, ready_at, &mut self.random);
             state.retry_at = Some(now + delay);
         }

@@ -12,6 +12,8 @@ mod listeners;
 mod outage;
 mod reconcile;
 mod record;
+mod refused;
+mod releases;
 mod rollout_end;
 mod rollouts;
 mod scaling;
@@ -96,6 +98,8 @@ pub struct Supervisor {
     listeners: BTreeMap<ListenerId, Listener>,
     /// The last completed generation.
     generation: Generation,
+    /// Where the code of each generation is loaded from, and which may be gone back to.
+    releases: releases::Releases,
     rollout: Option<Rollout>,
     last_rollout: Option<RolloutReport>,
     /// Whether another rollout is to follow, and who waits for it.
@@ -150,6 +154,7 @@ impl Supervisor {
             workers: BTreeMap::new(),
             listeners: BTreeMap::new(),
             generation: first,
+            releases: releases::Releases::new(first),
             rollout: None,
             last_rollout: None,
             reload_wanted: false,
@@ -200,6 +205,7 @@ impl Supervisor {
         let rollout = self.rollout.as_ref().and_then(|rollout| rollout.deadline(self.now));
         let all = workers.chain(moves).chain(retries).chain(sockets).chain(stop).chain(rollout);
         let all = all.chain(self.hang_up_deadline()).chain(self.spare_deadline());
+        let all = all.chain(self.held_back_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

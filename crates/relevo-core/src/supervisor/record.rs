@@ -4,7 +4,8 @@ use super::{MAX_WAITING, Supervisor};
 use crate::rollout::Rollout;
 use crate::worker::{Stage, Worker};
 use crate::{
-    Action, Answer, Event, Exit, Failure, Left, Moved, Notice, Refusal, RequestId, WorkerId,
+    Action, Answer, Event, Exit, Failure, Left, Moved, Notice, Refusal, RequestId, SpawnStage,
+    WorkerId,
 };
 
 impl Supervisor {
@@ -17,6 +18,9 @@ impl Supervisor {
                 }
             }
             Event::SpawnFailed { worker, stage, errno } => {
+                if stage == SpawnStage::Release {
+                    self.release_is_gone(worker);
+                }
                 self.lose_process(worker, Failure::SpawnFailed { stage, errno });
             }
             Event::Exited { worker, exit } => self.exited(worker, exit),
@@ -54,6 +58,12 @@ impl Supervisor {
             }
             Event::QueuesEmptied => self.queues_emptied(),
             Event::Configured { spec } => self.configured(*spec),
+            Event::ReleaseResolved { generation, release } => {
+                self.release_resolved(generation, release);
+            }
+            Event::RollbackRequested { to, spec, request } => {
+                self.rollback_requested(to, *spec, request);
+            }
             Event::ReloadRequested { request } => self.reload_requested(request),
             Event::AbortRequested { request } => self.abort_requested(request),
             Event::PauseRequested { request } => self.hold_requested(request, true),
@@ -191,12 +201,15 @@ impl Supervisor {
         let rollout = self.rollout.iter().flat_map(Rollout::waiting);
         let scaling = self.scaling.iter().flat_map(|scaling| &scaling.requests);
         let stop = self.stop.iter().flat_map(|stop| &stop.requests);
-        let mut waiting = self.reload_waiters.iter().chain(rollout).chain(scaling).chain(stop);
+        let rollback = self.releases.waiting();
+        let waiting = self.reload_waiters.iter().chain(rollback).chain(rollout);
+        let mut waiting = waiting.chain(scaling).chain(stop);
         request.is_some_and(|request| waiting.any(|other| *other == request))
     }
 
     fn forget_request(&mut self, request: RequestId) {
         self.reload_waiters.retain(|waiting| *waiting != request);
+        self.releases.forget_request(request);
         if let Some(rollout) = &mut self.rollout {
             rollout.requests.retain(|waiting| *waiting != request);
             if let Some(undo) = &mut rollout.undo {

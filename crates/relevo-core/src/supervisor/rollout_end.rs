@@ -16,6 +16,7 @@ impl Supervisor {
         let succeeded = outcome == Outcome::Succeeded;
         self.settle_configuration(succeeded);
         if succeeded {
+            self.release_completed(&rollout);
             self.generation = rollout.generation;
         }
         let report = self.rollout_report(&rollout, outcome);
@@ -33,6 +34,7 @@ impl Supervisor {
                 self.retire(id);
             }
         }
+        self.forget_releases();
     }
 
     pub(super) fn rollout_report(&self, rollout: &Rollout, outcome: Outcome) -> RolloutReport {
@@ -43,6 +45,7 @@ impl Supervisor {
         let replaced = runs.get(&rollout.generation).map_or(0, Vec::len);
         RolloutReport {
             generation: rollout.generation,
+            back_to: rollout.back_to,
             outcome,
             slot: rollout.undo.as_ref().map(|undo| undo.slot),
             replaced: replaced as u32,
@@ -92,7 +95,10 @@ impl Supervisor {
     pub(super) fn abandon_changes(&mut self) {
         self.end_rollout(Outcome::Stopped);
         self.reload_wanted = false;
-        for request in std::mem::take(&mut self.reload_waiters) {
+        let rollback = self.releases.take_wanted();
+        let rollback = rollback.into_iter().flat_map(|rollback| rollback.requests);
+        let waiting = std::mem::take(&mut self.reload_waiters);
+        for request in waiting.into_iter().chain(rollback) {
             self.refuse(Some(request), Refusal::Stopping);
         }
         self.end_scaling(ScaleOutcome::Aborted);

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{PARK_LIMIT, STUCK_AFTER, Supervisor};
 use crate::rollout::{Phase, Place, Rollout, Stuck};
 use crate::worker::{Stage, Worker};
-use crate::{Action, Generation, Left, Moved, Notice, Notify, Outcome, Slot, Step, WorkerId};
+use crate::{
+    Action, Generation, Left, Moved, Notice, Notify, Outcome, RequestId, Slot, Step, WorkerId,
+};
 
 impl Supervisor {
     pub(super) fn step_rollout(&mut self) {
@@ -22,7 +24,10 @@ impl Supervisor {
                 Phase::Replacing if rollout.paused => false,
                 Phase::Replacing => self.replace_slots(),
                 Phase::Draining => self.finish_rollout(),
-                Phase::Undoing => self.finish_undo(),
+                Phase::Undoing => {
+                    self.renew_lost_slots();
+                    self.finish_undo()
+                }
             };
             if !moved {
                 break;
@@ -33,19 +38,21 @@ impl Supervisor {
 
     fn begin_wanted_rollout(&mut self) {
         let started = self.announced || self.every_slot_failed_once();
-        if self.rollout.is_some() || !self.reload_wanted || !started {
+        let wanted = self.reload_wanted || self.releases.is_rollback_wanted();
+        if self.rollout.is_some() || !wanted || !started {
             return;
         }
-        self.reload_wanted = false;
         let generation = Generation(self.next_generation);
         self.next_generation += 1;
         self.bind_failures_told.clear();
-        self.adopt_configuration();
+        let (requests, back_to) = self.adopt_wish();
         self.forget_spare_failures();
         self.rollout = Some(Rollout {
             generation,
+            back_to,
             started_at: self.now,
-            requests: std::mem::take(&mut self.reload_waiters),
+            requests,
+            served: self.slots.iter().flat_map(|slot| &slot.serves).copied().collect(),
             phase: Phase::Replacing,
             next: Slot(0),
             begun: BTreeMap::new(),
@@ -60,10 +67,21 @@ impl Supervisor {
             cut: Left::default(),
             moved: Moved::default(),
         });
-        self.tell(Notice::RolloutStarted { generation });
+        self.tell(Notice::RolloutStarted { generation, back_to });
         if self.announced {
             self.act(Action::Notify(Notify::Reloading));
         }
+    }
+
+    /// Takes up what waits longest: a rollback was asked for before any reload that waits beside it.
+    fn adopt_wish(&mut self) -> (Vec<RequestId>, Option<Generation>) {
+        if let Some(rollback) = self.releases.take_wanted() {
+            self.adopt(&rollback.spec);
+            return (rollback.requests, Some(rollback.to));
+        }
+        self.reload_wanted = false;
+        self.adopt_configuration();
+        (std::mem::take(&mut self.reload_waiters), None)
     }
 
     /// A rollout has nothing to do in a slot that has left; one that comes back later has its turn again.
@@ -160,7 +178,7 @@ impl Supervisor {
                 self.park(slot, old);
             }
             self.begin_probation(slot, id, old);
-        } else if rollout.is_some_and(|rollout| rollout.parked.values().any(|other| *other == id)) {
+        } else if rollout.is_some_and(|rollout| rollout.calls_back(id)) {
             self.has_returned(id, old);
         } else if let Some(old) = old {
             // At a stop the rollout is over, and its last worker may become ready all the same.

@@ -19,6 +19,7 @@ mod parking;
 mod phases;
 mod process;
 mod random;
+mod releases;
 mod rules;
 mod shell;
 mod tally;

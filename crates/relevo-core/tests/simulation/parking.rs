@@ -31,6 +31,12 @@ impl Rules {
         self.workers.iter().find(of_slot(slot, WorkerWord::Ready)).map(|(worker, _)| *worker)
     }
 
+    /// Somebody who is parked.
+    pub(crate) fn somebody_parked(&self) -> Option<WorkerId> {
+        let parked = |known: &Known| known.word == WorkerWord::Parked && !known.gone;
+        self.workers.iter().find(|(_, known)| parked(known)).map(|(worker, _)| *worker)
+    }
+
     /// From now on nothing stands in the way of those that are called back.
     pub(crate) fn begin_watching_returns(&mut self) {
         self.must_return = Some(BTreeSet::new());

@@ -8,6 +8,8 @@ use relevo_core::{
     Seat, Slot, Spec, View, WorkerId, WorkerWord,
 };
 
+use crate::releases::Trials;
+
 pub(crate) struct Rules {
     pub(crate) spec: Spec,
     pub(crate) workers: BTreeMap<WorkerId, Known>,
@@ -43,6 +45,7 @@ pub(crate) struct Rules {
     pub(crate) paused: bool,
     /// Of whom it is watched whether they come back, with nothing in their way.
     pub(crate) must_return: Option<BTreeSet<WorkerId>>,
+    pub(crate) trials: Trials,
     pub(crate) stopping: bool,
     pub(crate) exited: Option<u8>,
 }
@@ -64,6 +67,10 @@ pub(crate) struct Known {
     pub(crate) parked_on: BTreeSet<ListenerId>,
     /// It was parked, and is to serve again.
     pub(crate) returning: bool,
+    /// It runs the old code, and is to replace a worker of a rollout that is undone.
+    pub(crate) renewed: bool,
+    /// Until when it is not answered, because it has to prove itself.
+    pub(crate) held_until: Option<Duration>,
     /// It drained and had no work left, at least for a moment.
     pub(crate) was_quiet: bool,
     /// Its slot has left.
@@ -111,6 +118,7 @@ impl Rules {
             was_scaled: false,
             paused: false,
             must_return: None,
+            trials: Trials::default(),
             stopping: false,
             exited: None,
         }
@@ -154,6 +162,7 @@ impl Rules {
         self.check_counts();
         self.check_covering();
         self.check_outage();
+        self.check_refused(view);
     }
 
     fn told(&mut self, event: &Event) {
@@ -196,7 +205,12 @@ impl Rules {
                 self.given_up.remove(&member.listener);
                 self.open.insert(*member);
             }
-            Event::ReloadRequested { request } => self.pending.extend(request),
+            Event::ReloadRequested { request } | Event::RollbackRequested { request, .. } => {
+                self.pending.extend(request);
+            }
+            Event::ReleaseResolved { generation, release } => {
+                self.resolved(*generation, *release);
+            }
             Event::AbortRequested { request }
             | Event::PauseRequested { request }
             | Event::ResumeRequested { request } => {
@@ -259,6 +273,7 @@ impl Rules {
                 assert!(self.open.contains(member), "{action:?} names a closed socket");
                 self.answered(*worker, *query);
                 self.may_be_told(*worker, action);
+                self.may_be_answered(*worker);
             }
             Action::Refuse { worker, query, .. } => {
                 self.answered(*worker, *query);
@@ -319,7 +334,10 @@ impl Rules {
         }
         let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
-        let owes = self.owed_in(slot);
+        let taken_back = self.taken_back(slot, generation);
+        let renewed = taken_back.is_some();
+        let owes = taken_back.map(|newer| newer.owes.clone());
+        let owes = owes.unwrap_or_else(|| self.owed_in(slot));
         let known = Known {
             slot,
             generation,
@@ -332,6 +350,8 @@ impl Rules {
             parked_at: Duration::ZERO,
             parked_on: BTreeSet::new(),
             returning: false,
+            renewed,
+            held_until: None,
             was_quiet: false,
             surplus: false,
             listening: BTreeSet::new(),
@@ -448,13 +468,25 @@ impl Rules {
                 assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
                 (known.slot, known.owes) = (*slot, owes);
             }
-            Notice::RolloutStarted { .. } => self.was_scaled = false,
+            Notice::RolloutStarted { generation, back_to } => {
+                self.was_scaled = false;
+                self.rollout_begins(*generation, *back_to);
+            }
+            Notice::FellBack { slot, from, to } => self.fell_back(*slot, *from, *to),
+            Notice::HeldBack { worker, within, .. } => {
+                let until = self.now + *within;
+                self.known(*worker).held_until = Some(until);
+            }
             Notice::RolloutHeld { paused, .. } => self.paused = *paused,
-            Notice::RolloutUndone { .. } => self.paused = false,
+            Notice::RolloutUndone { .. } => {
+                self.paused = false;
+                self.rollout_is_undone();
+            }
             Notice::RolloutEnded(report) => {
                 self.paused = false;
                 if report.outcome == Outcome::Succeeded {
                     self.completed = report.generation;
+                    self.rollout_completed();
                 } else {
                     self.failed_generations.insert(report.generation);
                 }
@@ -527,6 +559,9 @@ impl Rules {
     fn check_drains(&self, actions: &[Action]) {
         for action in actions {
             let Action::Spawn { slot, generation, .. } = action else { continue };
+            if *generation <= self.completed {
+                continue; // it is of no rollout
+            }
             self.check_turn(action, *slot, *generation);
             let first_of_it = !self.workers.values().any(|known| {
                 known.slot == *slot && known.generation == *generation && known.was_ready
@@ -556,7 +591,7 @@ impl Rules {
             matches!(known.word, WorkerWord::Starting | WorkerWord::Standby | WorkerWord::Ready)
         };
         let (slots, all) = (self.wanted as usize, shown.clone().count());
-        let returning = shown.clone().filter(|known| known.returning).count();
+        let returning = shown.clone().filter(|known| known.returning || known.renewed).count();
         let wanted = shown.filter(wanted).count();
         let surge = self.spec.surge.workers(self.wanted) as usize;
         let coming = if self.spec.all_first { slots } else { surge };

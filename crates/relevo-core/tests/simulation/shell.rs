@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use relevo_core::{
-    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Member,
-    NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, Spec, WorkerId,
+    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, Generation, ListenerId,
+    Member, NotTaken, Notice, Outcome, Scale, ScaleOutcome, SpawnStage, Spec, WorkerId,
 };
 
 use crate::process::{Character, Deed, Message, Process};
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// Tells the supervisor: once, twice, or, if the design can do without, not at all.
-    fn told(&mut self, event: &Event) {
+    pub(crate) fn told(&mut self, event: &Event) {
         if self.unkind && may_be_lost(event) && self.random.percent(10) {
             self.tally.lost_events += 1;
             return;
@@ -116,7 +116,10 @@ impl World {
 
     pub(crate) fn perform(&mut self, action: Action) {
         match action {
-            Action::Spawn { worker, .. } => self.spawns(worker),
+            Action::Spawn { worker, generation, .. } => {
+                self.tally.renewed += u64::from(self.rules.known(worker).renewed);
+                self.spawns(worker, generation);
+            }
             Action::SignalStop { worker } => {
                 self.soon(5, Happening::Does(worker, Deed::Signalled));
             }
@@ -250,8 +253,13 @@ impl World {
         self.at(at, happening);
     }
 
-    fn spawns(&mut self, worker: WorkerId) {
+    fn spawns(&mut self, worker: WorkerId, generation: Generation) {
         self.tally.spawns += 1;
+        if self.is_deleted(generation) {
+            self.tally.releases_gone += 1;
+            let failed = Event::SpawnFailed { worker, stage: SpawnStage::Release, errno: 2 };
+            return self.soon(5, Happening::Told(failed));
+        }
         if self.unkind && self.random.percent(5) {
             let failed = Event::SpawnFailed { worker, stage: SpawnStage::Exec, errno: 2 };
             return self.soon(50, Happening::Told(failed));
@@ -385,7 +393,7 @@ impl World {
 
     /// Times that somebody may write into a configuration; none longer than those that this world
     /// waits for.
-    fn other_times(&mut self) -> Spec {
+    pub(crate) fn other_times(&mut self) -> Spec {
         let mut part = |time: Duration| time.mul_f64(self.random.below(100) as f64 / 100.0);
         Spec {
             // Enough for a worker that is well, as in every world.
@@ -426,7 +434,9 @@ impl World {
                 let request = self.request();
                 self.told(&Event::ResumeRequested { request });
             }
-            56..63 => {
+            56..59 => self.deletes(),
+            59..70 => self.rolls_back(),
+            70..76 => {
                 let spec = Box::new(self.other_times());
                 self.told(&Event::Configured { spec });
                 self.told(&Event::ReloadRequested { request });
@@ -466,8 +476,14 @@ impl World {
     }
 
     fn counts(&mut self, notice: &Notice) {
+        if let Notice::RolloutStarted { generation, back_to } = notice {
+            self.tally.rollbacks += u64::from(back_to.is_some());
+            self.resolves(*generation, *back_to);
+        }
         let tally = &mut self.tally;
         match notice {
+            Notice::FellBack { .. } => tally.fell_back += 1,
+            Notice::HeldBack { .. } => tally.held_back += 1,
             Notice::WorkerReady { .. } => tally.ready += 1,
             Notice::WorkerLoaded { .. } => tally.loaded += 1,
             Notice::SparePromoted { .. } => tally.promoted += 1,
@@ -536,6 +552,7 @@ fn may_be_lost(event: &Event) -> bool {
     matches!(
         event,
         Event::AgentArrived { .. }
+            | Event::ReleaseResolved { .. }
             | Event::WorkLeft { .. }
             | Event::StoppedAccepting { .. }
             | Event::Drained { .. }

@@ -16,6 +16,11 @@ pub enum Verb {
         /// Whether the answer waits until the rollout is over; else it comes once it is accepted.
         wait: bool,
     },
+    /// Replace every worker by one of the release before the present one; answered likewise.
+    Rollback {
+        /// Whether the answer waits until the rollout is over; else it comes once it is accepted.
+        wait: bool,
+    },
     /// Tell what a reload would change; answered by the [`crate::difference::Difference`].
     DryRun,
     /// Change the number of workers; answered by the [`crate::status::Scaling`].
@@ -63,14 +68,15 @@ impl Count {
 }
 
 impl Verb {
-    const WORDS: [&'static str; 7] =
-        ["status", "reload", "scale", "abort", "pause", "resume", "stop"];
+    const WORDS: [&'static str; 8] =
+        ["status", "reload", "rollback", "scale", "abort", "pause", "resume", "stop"];
 
     /// The word for it on the wire and on the command line.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Status => "status",
             Self::Reload { .. } | Self::DryRun => "reload",
+            Self::Rollback { .. } => "rollback",
             Self::Scale { .. } => "scale",
             Self::Abort => "abort",
             Self::Pause => "pause",
@@ -89,6 +95,10 @@ impl Verb {
                 let wait = args.bool_or("wait", true)?;
                 let is_dry = args.bool_or("dry_run", false)?;
                 (if is_dry { Self::DryRun } else { Self::Reload { wait } }, args)
+            }
+            "rollback" => {
+                let mut args = args(&["wait"])?;
+                (Self::Rollback { wait: args.bool_or("wait", true)? }, args)
             }
             "scale" => {
                 let mut args = args(&["to", "by", "wait"])?;
@@ -158,7 +168,9 @@ impl Serialize for Args {
         match self.0 {
             Verb::Status | Verb::Abort | Verb::Pause | Verb::Resume | Verb::Stop => {}
             Verb::DryRun => args.serialize_entry("dry_run", &true)?,
-            Verb::Reload { wait } => args.serialize_entry("wait", &wait)?,
+            Verb::Reload { wait } | Verb::Rollback { wait } => {
+                args.serialize_entry("wait", &wait)?;
+            }
             Verb::Scale { to, wait } => {
                 match to {
                     Count::To(to) => args.serialize_entry("to", &to)?,
@@ -209,6 +221,7 @@ mod tests {
             (Verb::Reload { wait: true }, r#"{"id":7,"do":"reload","args":{"wait":true}}"#),
             (Verb::Reload { wait: false }, r#"{"id":7,"do":"reload","args":{"wait":false}}"#),
             (Verb::DryRun, r#"{"id":7,"do":"reload","args":{"dry_run":true}}"#),
+            (Verb::Rollback { wait: true }, r#"{"id":7,"do":"rollback","args":{"wait":true}}"#),
             (
                 Verb::Scale { to: Count::To(4), wait: true },
                 r#"{"id":7,"do":"scale","args":{"to":4,"wait":true}}"#,
@@ -244,7 +257,7 @@ mod tests {
         check(
             r#"{"id":1,"do":"dance","args":{}}"#,
             Some(1),
-            "unknown verb `dance`; known: `status`, `reload`, `scale`, `abort`, `pause`, `resume`, `stop`",
+            "unknown verb `dance`; known: `status`, `reload`, `rollback`, `scale`, `abort`, `pause`, `resume`, `stop`",
         );
         check(
             r#"{"id":1,"do":"reload","args":{"now":true}}"#,

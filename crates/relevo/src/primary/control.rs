@@ -81,7 +81,9 @@ pub(crate) enum Wish {
     Status { client: u32, id: u64 },
     /// That every worker be replaced, if the configuration is right.
     Reload { client: u32, id: u64, wait: bool },
-    /// To be told what that would change.
+    /// That every worker be replaced by one of the release before, if there still is one.
+    Rollback { client: u32, id: u64, wait: bool },
+    /// To be told what a reload would change.
     DryRun { client: u32, id: u64 },
     /// An event for the core.
     Event(Event),
@@ -140,7 +142,7 @@ impl Control {
     }
 
     /// Takes new clients.
-    pub(crate) fn accept(&mut self) {
+    pub(crate) fn accept_clients(&mut self) {
         while let Some(stream) = self.accept_one() {
             let allowed = peer_credentials(&stream)
                 .is_ok_and(|peer| peer.uid == effective_uid() || peer.uid == 0);
@@ -243,9 +245,7 @@ impl Control {
             }
             Answer::Scaled(report) => scaled(id, report, last_words),
             Answer::Stopped => Reply::ok(id, Nothing {}).to_line(),
-            Answer::Refused(refusal) => {
-                Failure::new(ExitCode::Failed, refused(verb, *refusal)).to_line(Some(id))
-            }
+            Answer::Refused(refusal) => self::refusal(verb, *refusal).to_line(Some(id)),
         };
         self.send(client, &line);
     }
@@ -306,6 +306,7 @@ impl Control {
         match verb {
             Verb::Status => Wish::Status { client, id },
             Verb::Reload { wait } => Wish::Reload { client, id, wait },
+            Verb::Rollback { wait } => Wish::Rollback { client, id, wait },
             Verb::DryRun => Wish::DryRun { client, id },
             // Who does not wait is told, too, if it cannot be.
             Verb::Scale { to, wait } => {
@@ -335,14 +336,19 @@ impl Control {
         }
     }
 
-    /// A reload that nothing stands against. Who does not wait has its answer now.
-    pub(crate) fn accept_reload(&mut self, client: u32, id: u64, wait: bool) -> Event {
+    /// A rollout that nothing stands against. Who does not wait has its answer now.
+    pub(crate) fn accept(
+        &mut self,
+        client: u32,
+        id: u64,
+        verb: Verb,
+        wait: bool,
+    ) -> Option<RequestId> {
         if wait {
-            let request = Some(self.remember(client, id, Verb::Reload { wait }));
-            return Event::ReloadRequested { request };
+            return Some(self.remember(client, id, verb));
         }
         self.send(client, &Reply::ok(id, Nothing {}).to_line());
-        Event::ReloadRequested { request: None }
+        None
     }
 
     /// Answers a request at once.
@@ -434,6 +440,11 @@ fn scaled(id: u64, report: &ScaleReport, last_words: impl Fn(WorkerId) -> Vec<St
     }
 }
 
+/// What a client is told whose wish is refused.
+pub(crate) fn refusal(verb: Verb, refusal: Refusal) -> Failure {
+    Failure::new(ExitCode::Failed, refused(verb, refusal))
+}
+
 fn refused(verb: Verb, refusal: Refusal) -> String {
     let verb = verb.word();
     match refusal {
@@ -444,6 +455,9 @@ fn refused(verb: Verb, refusal: Refusal) -> String {
         | Refusal::NoWayBack { .. }
         | Refusal::BeingUndone
         | Refusal::NotPaused
+        | Refusal::RolloutGoesOn { .. }
+        | Refusal::ReloadWaits
+        | Refusal::NoPreviousRelease
         | Refusal::TooFewWorkers { .. }
         | Refusal::TooManyWorkers { .. } => format!("{verb} refused: {}", log::refused(refusal)),
     }

@@ -10,6 +10,7 @@
 //! | `processes.rs` | starting, signalling and reaping workers |
 //! | `output/` | what workers write, on its way out |
 //! | `reading.rs`, `reload.rs` | configurations, and which of them counts |
+//! | `releases.rs` | where code is loaded from |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
 //! | `signals.rs`, `notify.rs` | signals in, the service manager's socket out |
 //! | `log.rs` | the words for what the core tells |
@@ -27,14 +28,14 @@ mod output;
 mod perform;
 mod processes;
 mod reading;
+mod releases;
 mod reload;
 mod signals;
 mod start;
 mod status;
 mod token;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,14 +52,11 @@ pub(crate) use hub::DrainWords;
 use hub::{HubHandle, Told};
 use notify::Notifier;
 use output::{Output, Stream};
-use processes::{Launched, Processes};
+use processes::{Launch, Launched, Processes};
 pub(crate) use reading::{Machine, Reading};
 use signals::SignalSource;
 pub(crate) use start::{Service, StartError};
 use token::Token;
-
-/// How many generations' release directories are remembered.
-const RELEASES_KEPT: usize = 16;
 
 /// The process that owns the sockets and keeps the workers.
 pub(crate) struct Primary {
@@ -76,7 +74,6 @@ pub(crate) struct Primary {
     notifier: Notifier,
     signals: SignalSource,
     events: VecDeque<Event>,
-    releases: BTreeMap<Generation, PathBuf>,
     exit: Option<u8>,
     /// Says to everybody that a service of this name runs, and dies with us.
     lock: LockGuard,
@@ -86,6 +83,10 @@ impl Primary {
     /// Runs the service to its end and returns the exit code.
     pub(crate) fn run(mut self) -> u8 {
         let mut ready = Vec::new();
+        let generation = self.supervisor.view().generation();
+        if let Some(release) = self.reading.release(generation).map(|release| release.id) {
+            self.events.push_back(Event::ReleaseResolved { generation, release });
+        }
         self.events.push_back(Event::Tick);
         loop {
             self.settle();
@@ -133,7 +134,7 @@ impl Primary {
         let Some(token) = Token::unpack(ready.token) else { return };
         match token {
             Token::Signals => self.on_signals(),
-            Token::ControlListener => self.control.accept(),
+            Token::ControlListener => self.control.accept_clients(),
             // That we were found is the whole answer; who asked must not wait in the queue for ever.
             Token::Lock => self.lock.answer(),
             Token::Client(client) => {
@@ -200,6 +201,7 @@ impl Primary {
                     self.control.answer(client, id, Ok(status));
                 }
                 Wish::Reload { client, id, wait } => self.reload_for(client, id, wait),
+                Wish::Rollback { client, id, wait } => self.rollback_for(client, id, wait),
                 Wish::DryRun { client, id } => {
                     let difference = self.reading.difference();
                     self.control.answer(client, id, difference);
@@ -214,14 +216,24 @@ impl Primary {
         let around = status::Surroundings {
             name: &self.name,
             balance: self.balance,
-            releases: &self.releases,
+            reading: &self.reading,
             sight: &sight,
         };
         status::status(&self.supervisor.view(), &around)
     }
 
     fn spawn(&mut self, worker: WorkerId, slot: Slot, generation: Generation) {
-        if let Err(error) = self.try_spawn(worker, slot, generation) {
+        let launch = self.reading.launch(generation);
+        if let Some(path) = launch.release.missing() {
+            let path = path.display();
+            self.output.say(&format!(
+                "slot {slot}: {path} is gone, from which generation {generation} is loaded: bring it back, or reload what is to run instead"
+            ));
+            let (stage, errno) = (SpawnStage::Release, Errno::NOENT.raw_os_error());
+            self.events.push_back(Event::SpawnFailed { worker, stage, errno });
+            return;
+        }
+        if let Err(error) = self.try_spawn(&launch, worker, slot, generation) {
             let errno = error.raw_os_error().unwrap_or(Errno::IO.raw_os_error());
             let failed = Event::SpawnFailed { worker, stage: SpawnStage::Fork, errno };
             // Whatever of it exists already; if it is not dead yet, it is reaped as a stranger.
@@ -236,6 +248,7 @@ impl Primary {
 
     fn try_spawn(
         &mut self,
+        launch: &Launch,
         worker: WorkerId,
         slot: Slot,
         generation: Generation,
@@ -243,12 +256,7 @@ impl Primary {
         self.return_control_socket();
         self.processes.note_oom_kills();
         let agent = self.agent.as_ref();
-        let launch = self.reading.launch(generation);
-        let started = self.processes.start(&launch, agent, worker, slot, generation)?;
-        self.releases.insert(generation, started.release);
-        while self.releases.len() > RELEASES_KEPT {
-            self.releases.pop_first();
-        }
+        let started = self.processes.start(launch, agent, worker, slot, generation)?;
         self.hub.add_channel(worker, started.channel);
         self.output.add(worker, Stream::Out, slot, started.stdout);
         self.output.add(worker, Stream::Err, slot, started.stderr);

@@ -1,6 +1,6 @@
 //! From the wish for a service to a primary that can run it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -126,7 +126,6 @@ impl Primary {
             notifier: Notifier::new(notify_socket.as_deref()),
             signals,
             events: VecDeque::new(),
-            releases: BTreeMap::new(),
             exit: None,
             name,
             reading,

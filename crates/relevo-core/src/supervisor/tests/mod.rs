@@ -9,6 +9,8 @@ mod leave;
 mod listeners;
 mod outage;
 mod readiness;
+mod refused;
+mod releases;
 mod requests;
 mod rollout;
 mod scaling;
