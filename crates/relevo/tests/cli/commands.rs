@@ -73,6 +73,7 @@ fn status_json_has_every_field() {
             "id",
             "pid",
             "generation",
+            "release",
             "state",
             "uptime_ms",
             "rss_bytes",
