@@ -284,6 +284,15 @@ pub enum Refusal {
     BeingUndone,
     /// The rollout is not paused.
     NotPaused,
+    /// A rollout goes on that can be undone.
+    RolloutGoesOn {
+        /// What it brings.
+        generation: Generation,
+    },
+    /// A reload waits to begin.
+    ReloadWaits,
+    /// No release but the present one is remembered.
+    NoPreviousRelease,
     /// A service has at least one worker.
     TooFewWorkers {
         /// How many there are to be now.
@@ -469,6 +478,27 @@ pub enum Notice {
         generation: Generation,
         /// What it came from.
         cause: Cause,
+        /// The generation whose release and wishes it brings back, if that is what it is for.
+        back_to: Option<Generation>,
+    },
+    /// A worker of a release that is still on trial has failed: its slot goes on with the last good one.
+    FellBack {
+        /// Where.
+        slot: Slot,
+        /// What it ran.
+        from: Generation,
+        /// What it runs from now on.
+        to: Generation,
+    },
+    /// Code was refused and lies where the good code was: a worker that must be started all the same
+    /// waits until it has proved itself.
+    HeldBack {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// For how long.
+        within: Duration,
     },
     /// A rollout waits because too many workers of earlier ones still drain.
     RolloutWaits {

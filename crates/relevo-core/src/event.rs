@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::{
-    Cause, HookEnd, HookId, ListenerId, Listeners, Member, Moved, QueryId, ReadyWhen, RequestId,
-    Scale, Spec, Wish, WorkerId,
+    Cause, Generation, HookEnd, HookId, ListenerId, Listeners, Member, Moved, QueryId, ReadyWhen,
+    ReleaseId, RequestId, Scale, Spec, Wish, WorkerId,
 };
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
@@ -185,6 +185,22 @@ pub enum Event {
         /// All wishes; the times among them are taken.
         spec: Box<Spec>,
     },
+    /// It is known where a generation's code is loaded from; told when the generation begins.
+    ReleaseResolved {
+        /// Whose code.
+        generation: Generation,
+        /// From where.
+        release: ReleaseId,
+    },
+    /// Somebody wants every worker replaced by one of an earlier release.
+    RollbackRequested {
+        /// The generation that ran it: [`View::rollback_target`](crate::View::rollback_target).
+        to: Generation,
+        /// The wishes of that time; the times among them are taken.
+        spec: Box<Spec>,
+        /// Who is owed a reply, if anybody.
+        request: Option<RequestId>,
+    },
     /// Somebody wants every worker replaced.
     ReloadRequested {
         /// What it comes from.
@@ -246,6 +262,8 @@ pub struct Memory {
 /// The steps of starting a process, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpawnStage {
+    /// Finding the code that it is to run.
+    Release,
     /// Making the process and its pipes.
     Fork,
     /// Giving it a session of its own.
@@ -265,6 +283,7 @@ pub enum SpawnStage {
 impl fmt::Display for SpawnStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Release => "finding its code",
             Self::Fork => "making the process",
             Self::Session => "giving it a session of its own",
             Self::Limits => "setting its limits",

@@ -29,6 +29,10 @@ id! {
     Generation(u64)
 }
 id! {
+    /// A place that code is loaded from: the same number is the same place, resolved.
+    ReleaseId(u64)
+}
+id! {
     /// One address the service listens on.
     ListenerId(u32)
 }

@@ -39,7 +39,9 @@ pub use dealer::{
 pub use event::{Event, Exit, ExitHow, Left, Memory, SpawnStage};
 pub use exit_codes::ExitCodes;
 pub use hook::{HookEnd, HookFacts, HookFailure, HookKind, HookSpec};
-pub use ids::{ConnectionId, Generation, HookId, ListenerId, QueryId, RequestId, Slot, WorkerId};
+pub use ids::{
+    ConnectionId, Generation, HookId, ListenerId, QueryId, ReleaseId, RequestId, Slot, WorkerId,
+};
 pub use limits::Limits;
 pub use listener::{Kind, Member, Seat, Wish};
 pub use moved::{Moved, NotMovable};

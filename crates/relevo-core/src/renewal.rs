@@ -50,6 +50,8 @@ pub enum RenewalStart {
     AfterRollout,
     /// When the replacement in another slot is over.
     InTurn,
+    /// When a reload has brought code that works: what could be started now was refused.
+    AfterRefusal,
     /// When every slot has a ready worker.
     WhenAllReady,
     /// After some time: the one before failed, or had reached the limit soon.

@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use crate::supervisor::memory::Looked;
 use crate::{
-    Cause, Failure, Generation, HookFailure, HookId, HookKind, Left, Listeners, Moved, RequestId,
-    Slot, Time, WorkerId,
+    Cause, Failure, Generation, HookFailure, HookId, HookKind, Left, ListenerId, Listeners, Moved,
+    RequestId, Slot, Time, WorkerId,
 };
 
 /// A rollout in progress.
@@ -37,6 +37,8 @@ use crate::{
 pub(crate) struct Rollout {
     pub(crate) generation: Generation,
     pub(crate) cause: Cause,
+    /// The generation whose release it brings back, in a rollback.
+    pub(crate) back_to: Option<Generation>,
     pub(crate) started_at: Time,
     pub(crate) requests: Vec<RequestId>,
     /// Whether its workers must listen on what those before them did.
@@ -64,6 +66,8 @@ pub(crate) struct Rollout {
     pub(crate) leaving: BTreeMap<WorkerId, Slot>,
     /// Whether it waits for them.
     pub(crate) stuck: Stuck,
+    /// What the slots listened on when it began.
+    pub(crate) served: BTreeSet<ListenerId>,
     /// Why it is undone, if it is.
     pub(crate) undo: Option<Undo>,
     pub(crate) cut: Left,
@@ -86,8 +90,10 @@ pub(crate) struct Undo {
     pub(crate) why: Outcome,
     /// Where it had come to.
     pub(crate) slot: Slot,
-    /// In how many slots the old worker serves again.
+    /// In how many slots the old code serves again.
     pub(crate) returned: u32,
+    /// Workers that were started anew from the old release, where nobody was parked, by their slot.
+    pub(crate) renewed: BTreeMap<Slot, WorkerId>,
     /// Who asked for it, or waits along.
     pub(crate) requests: Vec<RequestId>,
 }
@@ -142,6 +148,12 @@ impl Rollout {
         begun.find(|(_, place)| place.incoming() == Some(worker)).map(|(slot, _)| *slot)
     }
 
+    /// Whether this worker, when it is ready, takes its slot back from the new one.
+    pub(crate) fn calls_back(&self, id: WorkerId) -> bool {
+        let renewed = self.undo.iter().flat_map(|undo| undo.renewed.values());
+        self.parked.values().chain(renewed).any(|other| *other == id)
+    }
+
     /// Everybody who waits for its end.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &RequestId> {
         self.requests.iter().chain(self.undo.iter().flat_map(|undo| &undo.requests))
@@ -172,13 +184,15 @@ pub struct RolloutReport {
     pub generation: Generation,
     /// What it came from.
     pub cause: Cause,
+    /// The generation whose release it was to bring back, in a rollback.
+    pub back_to: Option<Generation>,
     /// How it ended.
     pub outcome: Outcome,
     /// Where it had come to when it failed or was aborted.
     pub slot: Option<Slot>,
     /// How many slots run the new generation.
     pub replaced: u32,
-    /// In how many slots a parked worker serves again.
+    /// In how many slots the old code serves again: a parked worker, or one that was started anew.
     pub returned: u32,
     /// How many slots there are.
     pub of: u32,

@@ -24,6 +24,8 @@ pub(crate) struct SlotState {
     pub(crate) retry_at: Option<Time>,
     /// Whether a worker failed here before any had been ready.
     pub(crate) failed_once: bool,
+    /// Whether the last worker here failed, or left by itself, and none has been ready since.
+    pub(crate) crashed: bool,
     /// How many workers failed here.
     pub(crate) restarts: u64,
     /// The last end of a worker here that nobody had asked for.
@@ -49,6 +51,7 @@ impl SlotState {
             pace: Pace::default(),
             retry_at: None,
             failed_once: false,
+            crashed: false,
             restarts: 0,
             last_exit: None,
             last_failure: None,

@@ -70,7 +70,11 @@ pub(crate) struct Worker {
     pub(crate) is_held: bool,
     /// When it was needed.
     pub(crate) released_at: Option<Time>,
-    /// What it asked while it was parked or held: it is answered if it is to serve.
+    /// Whether it was started from code that a rollout has refused, in want of better.
+    pub(crate) suspect: bool,
+    /// Until when it is not answered, because it has to prove itself first.
+    pub(crate) held_until: Option<Time>,
+    /// What it asked while it was parked or held (back): it is answered if it is to serve.
     pub(crate) postponed: Vec<(QueryId, Wish)>,
     /// Since when it does not listen on all that it owes although it had, in a rollout that this undoes.
     pub(crate) hung_up: Option<Time>,
@@ -154,6 +158,8 @@ impl Worker {
             inspected: false,
             is_held: false,
             released_at: None,
+            suspect: false,
+            held_until: None,
             postponed: Vec::new(),
             hung_up: None,
             limits: Limits::default(),

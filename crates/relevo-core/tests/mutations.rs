@@ -234,8 +234,26 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         mistake: "a rollout is over before all that are called back serve",
         file: "supervisor/undo.rs",
-        from: "!rollout.parked.is_empty() || !self.rollout_held_up_by().is_empty()",
-        to: "!self.rollout_held_up_by().is_empty()",
+        from: "!rollout.parked.is_empty() || self.is_renewing(rollout)",
+        to: "self.is_renewing(rollout)",
+    },
+    Mutation {
+        mistake: "a new release is on trial for ever",
+        file: "supervisor/releases.rs",
+        from: "trial.filter(|trial| self.now < trial.until)",
+        to: "trial.filter(|trial| self.now < trial.until || true)",
+    },
+    Mutation {
+        mistake: "a slot goes back to the same code",
+        file: "supervisor/releases.rs",
+        from: "to != from && !self.gone.contains(to)",
+        to: "!self.gone.contains(to)",
+    },
+    Mutation {
+        mistake: "refused code gets connections at once",
+        file: "supervisor/refused.rs",
+        from: "None if !others || probation.is_zero() => now,",
+        to: "None if others || probation.is_zero() => now,",
     },
     Mutation {
         mistake: "whoever serves again stands beside the one that replaced it",

@@ -248,6 +248,8 @@ pub struct Worker {
     pub pid: Option<u32>,
     /// The generation it belongs to.
     pub generation: u64,
+    /// The directory it was started from.
+    pub release: Option<String>,
     /// What it is doing.
     pub state: WorkerState,
     /// How long it has lived.
@@ -408,6 +410,7 @@ mod tests {
             id: 5,
             pid: Some(902),
             generation: 2,
+            release: Some("/srv/shop/releases/7".into()),
             state: WorkerState::Ready,
             uptime_ms: Some(61_000),
             rss_bytes: Some(47_185_920),
@@ -483,7 +486,7 @@ mod tests {
             r#""reason":null,"generation":2,"release":"/srv/shop","#,
             r#""slots":[{"slot":0,"state":"ready","restarts":1,"next_try_ms":null,"#,
             r#""last_exit":{"code":null,"signal":"SIGKILL","oom":true,"ago_ms":9000},"#,
-            r#""workers":[{"id":5,"pid":902,"generation":2,"state":"ready","uptime_ms":61000,"#,
+            r#""workers":[{"id":5,"pid":902,"generation":2,"release":"/srv/shop/releases/7","state":"ready","uptime_ms":61000,"#,
             r#""rss_bytes":47185920,"cpu_percent":2.5,"connections":3,"requests":1200,"#,
             r#""active_requests":1,"loop_lag_ms":0.25,"status":"warming up"}],"#,
             r#""renewal":{"worker":5,"reason":"is over its memory limit","#,

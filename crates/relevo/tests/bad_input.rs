@@ -139,7 +139,6 @@ fn what_is_not_built_is_not_known() {
     for command in [
         "start",
         "restart",
-        "rollback",
         "logs",
         "events",
         "top",

@@ -28,6 +28,8 @@ impl Supervisor {
         let wanted = self.workers.values().filter(|worker| worker.is_wanted()).count();
         // Whoever is called back by an undone rollout stands beside whoever is to leave.
         let returning = self.workers.values().filter(|worker| worker.is_returning()).count();
+        let renewed = self.rollout.iter().flat_map(|rollout| &rollout.undo);
+        let returning = returning + renewed.map(|undo| undo.renewed.len()).sum::<usize>();
         // Slots may have left since as many came as their number allowed.
         let surge = self.spec.surge.workers(self.slots.len() as u32) as usize;
         let coming = if self.spec.all_first { self.wanted as usize } else { surge };
@@ -78,7 +80,10 @@ impl Supervisor {
     fn is_expected(&self, slot: Slot, id: WorkerId) -> bool {
         self.rollout.as_ref().is_some_and(|rollout| match rollout.phase {
             Phase::Replacing => rollout.place_of(id) == Some(slot),
-            Phase::Undoing => rollout.parked.get(&slot) == Some(&id),
+            Phase::Undoing => {
+                let renewed = rollout.undo.as_ref().and_then(|undo| undo.renewed.get(&slot));
+                rollout.parked.get(&slot) == Some(&id) || renewed == Some(&id)
+            }
             Phase::Draining => false,
         })
     }

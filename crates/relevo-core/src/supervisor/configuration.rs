@@ -19,10 +19,16 @@ impl Supervisor {
 
     /// A rollout begins.
     pub(super) fn adopt_configuration(&mut self) {
-        let Some(coming) = self.other_specs.coming.take() else { return };
+        if let Some(coming) = self.other_specs.coming.take() {
+            self.adopt(&coming);
+        }
+    }
+
+    /// A rollout begins that brings these.
+    pub(super) fn adopt(&mut self, coming: &Spec) {
         let Spec { slots, balance, agent, synack_retries, .. } = self.spec;
         // Sockets and agents are as they are; the number of slots has events of its own.
-        let adopted = Spec { slots, balance, agent, synack_retries, ..coming };
+        let adopted = Spec { slots, balance, agent, synack_retries, ..coming.clone() };
         self.other_specs.before = Some(std::mem::replace(&mut self.spec, adopted));
     }
 

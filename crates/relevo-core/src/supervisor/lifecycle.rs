@@ -50,7 +50,7 @@ impl Supervisor {
         let state = self.slot_mut(slot);
         state.serves = serves;
         state.generation = generation;
-        (state.retry_at, state.ended) = (None, None);
+        (state.retry_at, state.ended, state.crashed) = (None, None, false);
         let old = if state.incoming == Some(id) {
             state.incoming = None;
             state.current.replace(id)
@@ -126,6 +126,7 @@ impl Supervisor {
             state.incoming = None;
         } else if state.current == Some(id) {
             state.current = None;
+            state.crashed = true;
             let delay = state.backoff.after_crash(now, ready_at, &mut self.random);
             state.retry_at = Some(now + delay);
         }

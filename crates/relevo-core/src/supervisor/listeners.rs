@@ -28,9 +28,11 @@ impl Supervisor {
             return;
         }
         worker.last_query = Some(query);
-        if !worker.is_parked() && !worker.is_held {
-            self.answer_request(id, query, wish);
-        } else if worker.postponed.len() < MAX_POSTPONED {
+        let waits = worker.is_parked() || worker.is_held || self.is_held_back(id);
+        let Some(worker) = self.workers.get_mut(&id).filter(|_| waits) else {
+            return self.answer_request(id, query, wish);
+        };
+        if worker.postponed.len() < MAX_POSTPONED {
             worker.postponed.push((query, wish));
             if worker.is_held {
                 self.has_loaded(id);

@@ -17,6 +17,8 @@ mod outage;
 mod readiness;
 mod reconcile;
 mod record;
+mod refused;
+mod releases;
 mod renewal;
 mod rollout_end;
 mod rollouts;
@@ -103,6 +105,8 @@ pub struct Supervisor {
     listeners: BTreeMap<ListenerId, Listener>,
     /// The last completed generation.
     generation: Generation,
+    /// Where the code of each generation is loaded from, and which may be gone back to.
+    releases: releases::Releases,
     rollout: Option<Rollout>,
     hooks: hooks::Hooks,
     last_rollout: Option<RolloutReport>,
@@ -162,6 +166,7 @@ impl Supervisor {
             workers: BTreeMap::new(),
             listeners: BTreeMap::new(),
             generation: first,
+            releases: releases::Releases::new(first),
             rollout: None,
             hooks: hooks::Hooks::default(),
             last_rollout: None,
@@ -218,6 +223,7 @@ impl Supervisor {
         let all = all.chain(self.renewal_deadline());
         let all = all.chain(self.probe_deadline());
         let all = all.chain(self.hooks.deadline(self.now));
+        let all = all.chain(self.held_back_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

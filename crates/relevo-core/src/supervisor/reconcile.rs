@@ -23,6 +23,7 @@ impl Supervisor {
     fn take_steps(&mut self) {
         self.load_workers();
         self.promote_workers();
+        self.answer_held_back();
         self.step_outage();
         self.step_stop();
         self.expire_workers();
@@ -53,9 +54,12 @@ impl Supervisor {
             let state = self.slot(slot);
             let due = state.retry_at.is_none_or(|at| at <= self.now);
             if state.is_vacant() && due && state.ended.is_none() && self.has_room(slot) {
-                let (generation, joining) = (state.generation, state.joining);
-                let spare = self.take_spare(slot, generation);
-                let id = spare.unwrap_or_else(|| self.spawn(slot, generation));
+                let joining = state.joining;
+                let generation = self.generation_to_start(slot);
+                let id = match self.take_spare(slot, generation) {
+                    Some(spare) => spare,
+                    None => self.spawn_unasked(slot, generation),
+                };
                 let state = self.slot_mut(slot);
                 state.current = Some(id);
                 state.retry_at = None;

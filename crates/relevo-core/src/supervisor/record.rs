@@ -5,7 +5,7 @@ use crate::rollout::Rollout;
 use crate::worker::{Stage, Worker};
 use crate::{
     Action, Answer, Cause, Event, Exit, Failure, Left, Listeners, Moved, Notice, Refusal,
-    RequestId, WorkerId,
+    RequestId, SpawnStage, WorkerId,
 };
 
 impl Supervisor {
@@ -18,6 +18,9 @@ impl Supervisor {
                 }
             }
             Event::SpawnFailed { worker, stage, errno } => {
+                if stage == SpawnStage::Release {
+                    self.release_is_gone(worker);
+                }
                 self.lose_process(worker, Failure::SpawnFailed { stage, errno });
             }
             Event::Exited { worker, exit } => self.exited(worker, exit),
@@ -60,6 +63,12 @@ impl Supervisor {
             Event::Configured { spec } => self.configured(*spec),
             Event::ReloadRequested { cause, request, listeners } => {
                 self.reload_requested(cause, request, listeners);
+            }
+            Event::ReleaseResolved { generation, release } => {
+                self.release_resolved(generation, release);
+            }
+            Event::RollbackRequested { to, spec, request } => {
+                self.rollback_requested(to, *spec, request);
             }
             Event::AbortRequested { request } => self.abort_requested(request),
             Event::PauseRequested { request } => self.hold_requested(request, true),
@@ -212,12 +221,15 @@ impl Supervisor {
         let rollout = self.rollout.iter().flat_map(Rollout::waiting);
         let scaling = self.scaling.iter().flat_map(|scaling| &scaling.requests);
         let stop = self.stop.iter().flat_map(|stop| &stop.requests);
-        let mut waiting = self.reload_waiters.iter().chain(rollout).chain(scaling).chain(stop);
+        let rollback = self.releases.waiting();
+        let waiting = self.reload_waiters.iter().chain(rollback).chain(rollout);
+        let mut waiting = waiting.chain(scaling).chain(stop);
         request.is_some_and(|request| waiting.any(|other| *other == request))
     }
 
     fn forget_request(&mut self, request: RequestId) {
         self.reload_waiters.retain(|waiting| *waiting != request);
+        self.releases.forget_request(request);
         if let Some(rollout) = &mut self.rollout {
             rollout.requests.retain(|waiting| *waiting != request);
             if let Some(undo) = &mut rollout.undo {

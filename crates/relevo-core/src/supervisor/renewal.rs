@@ -49,6 +49,8 @@ impl Supervisor {
         let not_before = self.slot(slot).pace.not_before;
         if self.rollout.is_some() || self.reload_wanted.is_some() {
             RenewalStart::AfterRollout
+        } else if !self.may_replace_voluntarily() {
+            RenewalStart::AfterRefusal
         } else if self.renewals.now.is_some() {
             RenewalStart::InTurn
         } else if !self.announced || self.ready_slots() < self.wanted {

@@ -16,6 +16,7 @@ impl Supervisor {
         let succeeded = outcome == Outcome::Succeeded;
         self.settle_configuration(succeeded);
         if succeeded {
+            self.release_completed(&rollout);
             self.generation = rollout.generation;
         }
         let report = self.rollout_report(&rollout, outcome);
@@ -34,6 +35,7 @@ impl Supervisor {
                 self.retire(id);
             }
         }
+        self.forget_releases();
     }
 
     pub(super) fn rollout_report(&self, rollout: &Rollout, outcome: Outcome) -> RolloutReport {
@@ -45,6 +47,7 @@ impl Supervisor {
         RolloutReport {
             generation: rollout.generation,
             cause: rollout.cause,
+            back_to: rollout.back_to,
             outcome,
             slot: rollout.undo.as_ref().map(|undo| undo.slot),
             replaced: replaced as u32,
@@ -102,7 +105,10 @@ impl Supervisor {
         self.end_rollout(Outcome::Stopped);
         self.reload_wanted = None;
         self.renewals.now = None;
-        for request in std::mem::take(&mut self.reload_waiters) {
+        let rollback = self.releases.take_wanted();
+        let rollback = rollback.into_iter().flat_map(|rollback| rollback.requests);
+        let waiting = std::mem::take(&mut self.reload_waiters);
+        for request in waiting.into_iter().chain(rollback) {
             self.refuse(Some(request), Refusal::Stopping);
         }
         self.end_scaling(ScaleOutcome::Aborted);

@@ -7,8 +7,17 @@ use super::{PARK_LIMIT, STUCK_AFTER, Supervisor};
 use crate::rollout::{Phase, Place, Rollout, Stuck};
 use crate::worker::{Stage, Worker};
 use crate::{
-    Action, Generation, HookKind, Left, Moved, Notice, Notify, Outcome, Slot, Step, WorkerId,
+    Action, Cause, Generation, HookKind, Left, Listeners, Moved, Notice, Notify, Outcome,
+    RequestId, Slot, Step, WorkerId,
 };
+
+/// What somebody wants of a rollout.
+struct Wished {
+    cause: Cause,
+    requests: Vec<RequestId>,
+    listeners: Listeners,
+    back_to: Option<Generation>,
+}
 
 impl Supervisor {
     pub(super) fn step_rollout(&mut self) {
@@ -25,7 +34,10 @@ impl Supervisor {
                 Phase::Replacing if rollout.paused || rollout.gate.is_some() => false,
                 Phase::Replacing => self.replace_slots(),
                 Phase::Draining => self.finish_rollout(),
-                Phase::Undoing => self.finish_undo(),
+                Phase::Undoing => {
+                    self.renew_lost_slots();
+                    self.finish_undo()
+                }
             };
             if !moved {
                 break;
@@ -36,22 +48,26 @@ impl Supervisor {
 
     fn begin_wanted_rollout(&mut self) {
         let started = self.announced || self.every_slot_failed_once();
-        if self.rollout.is_some() || !started {
+        let wanted = self.reload_wanted.is_some() || self.releases.is_rollback_wanted();
+        if self.rollout.is_some() || !wanted || !started {
             return;
         }
-        let Some(cause) = self.reload_wanted.take() else { return };
         let generation = Generation(self.next_generation);
         self.next_generation += 1;
         self.bind_failures_told.clear();
-        self.adopt_configuration();
+        let Some(Wished { cause, requests, listeners, back_to }) = self.adopt_wish() else {
+            return;
+        };
         self.forget_spare_failures();
         self.give_up_renewal();
         self.rollout = Some(Rollout {
             generation,
             cause,
+            back_to,
             started_at: self.now,
-            requests: std::mem::take(&mut self.reload_waiters),
-            listeners: std::mem::take(&mut self.reload_listeners),
+            requests,
+            listeners,
+            served: self.slots.iter().flat_map(|slot| &slot.serves).copied().collect(),
             phase: Phase::Replacing,
             next: Slot(0),
             begun: BTreeMap::new(),
@@ -69,11 +85,26 @@ impl Supervisor {
             moved: Moved::default(),
             memory: Looked::default(),
         });
-        self.tell(Notice::RolloutStarted { generation, cause });
+        self.tell(Notice::RolloutStarted { generation, cause, back_to });
         if self.announced {
             self.act(Action::Notify(Notify::Reloading));
         }
         self.wait_at_gate(HookKind::Before, None);
+    }
+
+    /// Takes up what waits longest: a rollback was asked for before any reload that waits beside it.
+    fn adopt_wish(&mut self) -> Option<Wished> {
+        if let Some(rollback) = self.releases.take_wanted() {
+            self.adopt(&rollback.spec);
+            let (requests, back_to) = (rollback.requests, Some(rollback.to));
+            let (cause, listeners) = (Cause::Command, Listeners::Same);
+            return Some(Wished { cause, requests, listeners, back_to });
+        }
+        let cause = self.reload_wanted.take()?;
+        self.adopt_configuration();
+        let requests = std::mem::take(&mut self.reload_waiters);
+        let listeners = std::mem::take(&mut self.reload_listeners);
+        Some(Wished { cause, requests, listeners, back_to: None })
     }
 
     /// A rollout has nothing to do in a slot that has left; one that comes back later has its turn again.
@@ -170,7 +201,7 @@ impl Supervisor {
                 self.park(slot, old);
             }
             self.begin_probation(slot, id, old);
-        } else if rollout.is_some_and(|rollout| rollout.parked.values().any(|other| *other == id)) {
+        } else if rollout.is_some_and(|rollout| rollout.calls_back(id)) {
             self.has_returned(id, old);
         } else if let Some(old) = old {
             // At a stop the rollout is over, and its last worker may become ready all the same.

@@ -95,7 +95,8 @@ impl Supervisor {
         let missing = self.spares.workers.len() < self.spec.standby as usize;
         let loads = |worker: &Worker| matches!(worker.stage, Stage::Starting { .. });
         let somebody_loads = self.workers.values().any(loads);
-        if due && missing && !somebody_loads {
+        // While only refused code could be loaded, a spare worker is of no use.
+        if due && missing && !somebody_loads && self.may_replace_voluntarily() {
             self.start_spare();
         }
     }
@@ -125,6 +126,7 @@ impl Supervisor {
 
     pub(super) fn spare_deadline(&self) -> Option<(Time, &'static str)> {
         let wants = self.stop.is_none() && self.rollout.is_none() && self.announced;
+        let wants = wants && self.may_replace_voluntarily();
         let at = self.spares.retry_at.filter(|at| wants && *at > self.now)?;
         Some((at, "a spare worker is started again"))
     }

@@ -1,5 +1,7 @@
 //! The way back of a rollout: parked workers serve again. Also holding one where it is.
 
+use std::collections::BTreeMap;
+
 use super::{HANG_UP_GRACE, MAX_WAITING, Supervisor, UNPARK_LIMIT};
 use crate::rollout::{Phase, Undo};
 use crate::worker::{Door, Stage, Worker};
@@ -85,7 +87,8 @@ impl Supervisor {
         let Some(rollout) = &mut self.rollout else { return };
         let (generation, slot) = (rollout.generation, rollout.slot(of));
         let parked = rollout.parked.clone();
-        let undo = Undo { why: why.clone(), slot, returned: 0, requests: Vec::new() };
+        let (renewed, requests) = (BTreeMap::new(), Vec::new());
+        let undo = Undo { why: why.clone(), slot, returned: 0, renewed, requests };
         (rollout.phase, rollout.paused, rollout.undo) = (Phase::Undoing, false, Some(undo));
         self.tell(Notice::RolloutUndone { generation, why, parked: parked.len() as u32 });
         for slot in self.slot_numbers() {
@@ -124,16 +127,21 @@ impl Supervisor {
         }
     }
 
-    /// A parked worker serves again: whoever had replaced it finishes its work.
+    /// A parked worker serves again, or one of the old code that was started in its place: whoever had
+    /// replaced it finishes its work.
     pub(super) fn has_returned(&mut self, id: WorkerId, new: Option<WorkerId>) {
         let Some(slot) = self.workers.get(&id).map(|worker| worker.slot) else { return };
+        let mut is_anew = false;
         if let Some(rollout) = &mut self.rollout {
             rollout.leaving.extend(new.map(|new| (new, slot)));
             if let Some(undo) = &mut rollout.undo {
                 undo.returned += 1;
+                is_anew = undo.renewed.get(&slot) == Some(&id);
             }
         }
-        self.tell(Notice::WorkerReturned { worker: id, slot });
+        if !is_anew {
+            self.tell(Notice::WorkerReturned { worker: id, slot });
+        }
         if let Some(new) = new {
             self.retire(new);
         }
@@ -145,7 +153,8 @@ impl Supervisor {
     pub(super) fn finish_undo(&mut self) -> bool {
         let Some(rollout) = &self.rollout else { return false };
         let Some(undo) = &rollout.undo else { return false };
-        if !rollout.parked.is_empty() || !self.rollout_held_up_by().is_empty() {
+        let comes = !rollout.parked.is_empty() || self.is_renewing(rollout);
+        if comes || !self.rollout_held_up_by().is_empty() {
             return false;
         }
         self.end_rollout(undo.why.clone());

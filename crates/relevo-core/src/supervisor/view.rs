@@ -1,6 +1,6 @@
 //! What can be seen of a service: `status` and all other displays read this and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Supervisor;
@@ -8,7 +8,7 @@ use crate::listener::{Arrangement, Listener};
 use crate::rollout::{Phase, Place};
 use crate::worker::{Stage, Worker};
 use crate::{
-    Cause, Exit, Failure, Generation, HookKind, Kind, Left, ListenerId, Moved, Outcome,
+    Cause, Exit, Failure, Generation, HookKind, Kind, Left, ListenerId, Moved, Outcome, Refusal,
     RenewalReason, RenewalStart, RolloutReport, Seat, Slot, WorkerId,
 };
 
@@ -246,7 +246,10 @@ impl<'a> View<'a> {
             ServiceState::Reloading
         } else if !s.announced {
             ServiceState::Starting
-        } else if self.failed_rollout().is_some() || s.ready_slots() < s.wanted {
+        } else if self.failed_rollout().is_some()
+            || s.ready_slots() < s.wanted
+            || !s.slots_gone_back().is_empty()
+        {
             ServiceState::Degraded
         } else {
             ServiceState::Running
@@ -265,6 +268,32 @@ impl<'a> View<'a> {
             Outcome::Succeeded | Outcome::Stopped => false,
         };
         self.0.last_rollout.as_ref().filter(failed)
+    }
+
+    /// How many workers still serve with good code, where refused code lies in its place.
+    pub fn good_workers(&self) -> Option<u32> {
+        self.0.is_code_refused().then(|| self.0.good_workers())
+    }
+
+    /// Whether workers may be replaced that serve well enough.
+    pub fn may_replace_voluntarily(&self) -> bool {
+        self.0.may_replace_voluntarily()
+    }
+
+    /// The slots whose workers of the last completed generation failed while that was on trial, by the
+    /// generation that they run instead.
+    pub fn gone_back(&self) -> BTreeMap<Generation, Vec<Slot>> {
+        self.0.slots_gone_back()
+    }
+
+    /// Which generation's release a rollback would bring, or why there can be none now.
+    pub fn rollback_target(&self) -> Result<Generation, Refusal> {
+        self.0.rollback_target()
+    }
+
+    /// All generations of which there is a worker, or of which one may be started.
+    pub fn generations(&self) -> BTreeSet<Generation> {
+        self.0.named_generations()
     }
 
     /// The last completed generation.

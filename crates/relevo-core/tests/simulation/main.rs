@@ -20,6 +20,7 @@ mod parking;
 mod phases;
 mod process;
 mod random;
+mod releases;
 mod renewals;
 mod rules;
 mod shell;

@@ -31,6 +31,12 @@ impl Rules {
         self.workers.iter().find(of_slot(slot, WorkerWord::Ready)).map(|(worker, _)| *worker)
     }
 
+    /// Somebody who is parked.
+    pub(crate) fn somebody_parked(&self) -> Option<WorkerId> {
+        let parked = |known: &Known| known.word == WorkerWord::Parked && !known.gone;
+        self.workers.iter().find(|(_, known)| parked(known)).map(|(worker, _)| *worker)
+    }
+
     /// From now on nothing stands in the way of those that are called back.
     pub(crate) fn begin_watching_returns(&mut self) {
         self.must_return = Some(BTreeSet::new());
@@ -42,7 +48,7 @@ impl Rules {
             let known = &self.workers[&worker];
             // Where it had reached a limit, it is replaced as soon as all are well.
             let serves = known.word == WorkerWord::Ready && !known.gone;
-            assert!(serves || known.renewed, "{worker} was called back and does not serve");
+            assert!(serves || known.restored, "{worker} was called back and does not serve");
         }
     }
 

@@ -10,6 +10,7 @@ use relevo_core::{
 };
 
 use crate::hooks::KnownHooks;
+use crate::releases::Trials;
 use crate::renewals::Renewing;
 
 pub(crate) struct Rules {
@@ -66,6 +67,7 @@ pub(crate) struct Rules {
     pub(crate) must_return: Option<BTreeSet<WorkerId>>,
     /// How many were parked without being told to stop accepting.
     pub(crate) served_on: u64,
+    pub(crate) trials: Trials,
     pub(crate) stopping: bool,
     pub(crate) exited: Option<u8>,
 }
@@ -93,6 +95,10 @@ pub(crate) struct Known {
     said: bool,
     /// It was parked, and is to serve again.
     pub(crate) returning: bool,
+    /// It runs the old code, and is to replace a worker of a rollout that is undone.
+    pub(crate) restored: bool,
+    /// Until when it is not answered, because it has to prove itself.
+    pub(crate) held_until: Option<Duration>,
     /// It drained and had no work left, at least for a moment.
     pub(crate) was_quiet: bool,
     /// It was replaced before the rollout began, because of a limit.
@@ -154,6 +160,7 @@ impl Rules {
             paused: false,
             must_return: None,
             served_on: 0,
+            trials: Trials::default(),
             stopping: false,
             exited: None,
         }
@@ -197,6 +204,7 @@ impl Rules {
         self.check_counts();
         self.check_covering();
         self.check_outage();
+        self.check_refused(view);
     }
 
     fn told(&mut self, event: &Event) {
@@ -250,6 +258,13 @@ impl Rules {
                 self.known(*worker).said |= said;
             }
             Event::Probed { worker, ready, .. } => self.known(*worker).said |= *ready,
+            Event::RollbackRequested { request, .. } => {
+                self.causes.insert(Cause::Command);
+                self.pending.extend(request);
+            }
+            Event::ReleaseResolved { generation, release } => {
+                self.resolved(*generation, *release);
+            }
             Event::AbortRequested { request }
             | Event::PauseRequested { request }
             | Event::ResumeRequested { request } => {
@@ -321,6 +336,7 @@ impl Rules {
                 assert!(self.open.contains(member), "{action:?} names a closed socket");
                 self.answered(*worker, *query);
                 self.may_be_told(*worker, action);
+                self.may_be_answered(*worker);
             }
             Action::Refuse { worker, query, .. } => {
                 self.answered(*worker, *query);
@@ -398,11 +414,15 @@ impl Rules {
             && !self.workers.values().any(|known| {
                 known.slot == slot && known.generation == generation && known.was_ready
             });
-        let owes = if changes { BTreeSet::new() } else { self.owed_in(slot) };
         // Spare workers are started in any slot; whether they are promoted there is told.
         let may_be_spare = self.spec.standby > 0;
         let ended = self.ended.contains(&slot) && generation <= self.completed && !may_be_spare;
         assert!(!ended, "{worker} is started in slot {slot}, which has ended");
+        let taken_back = self.taken_back(slot, generation);
+        let restored = taken_back.is_some();
+        let owes = taken_back.map(|newer| newer.owes.clone());
+        let usual = || if changes { BTreeSet::new() } else { self.owed_in(slot) };
+        let owes = owes.unwrap_or_else(usual);
         let known = Known {
             slot,
             generation,
@@ -418,6 +438,8 @@ impl Rules {
             serves_on: false,
             said: false,
             returning: false,
+            restored,
+            held_until: None,
             was_quiet: false,
             renewed: false,
             surplus: false,
@@ -538,19 +560,33 @@ impl Rules {
                 assert!(known.loaded && !known.was_ready, "{worker} is no spare worker");
                 (known.slot, known.owes) = (*slot, owes);
             }
-            Notice::RolloutStarted { generation, cause } => {
-                self.changing = std::mem::take(&mut self.may_change).then_some(*generation);
+            Notice::RolloutStarted { generation, cause, back_to } => {
+                // A reload that waits beside a rollback comes later.
+                let changes = back_to.is_none() && std::mem::take(&mut self.may_change);
+                self.changing = changes.then_some(*generation);
                 (self.was_scaled, self.is_tight, self.rolling) = (false, false, true);
                 assert!(self.causes.contains(cause), "nobody wanted a rollout for {cause:?}");
-                self.causes.clear();
+                if back_to.is_none() {
+                    self.causes.clear();
+                }
+                self.rollout_begins(*generation, *back_to);
             }
             Notice::MemoryTight { .. } => self.is_tight = true,
+            Notice::FellBack { slot, from, to } => self.fell_back(*slot, *from, *to),
+            Notice::HeldBack { worker, within, .. } => {
+                let until = self.now + *within;
+                self.known(*worker).held_until = Some(until);
+            }
             Notice::RolloutHeld { paused, .. } => self.paused = *paused,
-            Notice::RolloutUndone { .. } => self.paused = false,
+            Notice::RolloutUndone { .. } => {
+                self.paused = false;
+                self.rollout_is_undone();
+            }
             Notice::RolloutEnded(report) => {
                 (self.paused, self.rolling, self.changing) = (false, false, None);
                 if report.outcome == Outcome::Succeeded {
                     self.completed = report.generation;
+                    self.rollout_completed();
                 } else {
                     self.failed_generations.insert(report.generation);
                 }
@@ -657,6 +693,9 @@ impl Rules {
     fn check_drains(&self, actions: &[Action]) {
         for action in actions {
             let Action::Spawn { slot, generation, .. } = action else { continue };
+            if *generation <= self.completed {
+                continue; // it is of no rollout
+            }
             self.check_turn(action, *slot, *generation);
             let first_of_it = !self.workers.values().any(|known| {
                 known.slot == *slot && known.generation == *generation && known.was_ready
@@ -687,7 +726,7 @@ impl Rules {
             matches!(known.word, WorkerWord::Starting | WorkerWord::Standby | WorkerWord::Ready)
         };
         let (slots, all) = (self.wanted as usize, shown.clone().count());
-        let returning = shown.clone().filter(|known| known.returning).count();
+        let returning = shown.clone().filter(|known| known.returning || known.restored).count();
         let wanted = shown.filter(wanted).count();
         // Slots may have left since as many came as their number allowed.
         let surge = self.spec.surge.workers(self.most) as usize;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use relevo_core::{
-    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, ListenerId, Listeners,
-    Member, Memory, NotTaken, Notice, Outcome, RenewalStart, RequestId, Scale, ScaleOutcome,
-    SpawnStage, Spec, WorkerId,
+    Action, ConnectionId, DealerAction, DealerEvent, Event, Exit, ExitHow, Generation, ListenerId,
+    Listeners, Member, Memory, NotTaken, Notice, Outcome, RenewalStart, RequestId, Scale,
+    ScaleOutcome, SpawnStage, Spec, WorkerId,
 };
 
 use crate::process::{Character, Deed, Message, Process};
@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Tells the supervisor: once, twice, or, if the design can do without, not at all.
-    fn told(&mut self, event: &Event) {
+    pub(crate) fn told(&mut self, event: &Event) {
         if self.unkind && may_be_lost(event) && self.random.percent(10) {
             self.tally.lost_events += 1;
             return;
@@ -118,7 +118,10 @@ impl World {
 
     pub(crate) fn perform(&mut self, action: Action) {
         match action {
-            Action::Spawn { worker, .. } => self.spawns(worker),
+            Action::Spawn { worker, generation, .. } => {
+                self.tally.restored += u64::from(self.rules.known(worker).restored);
+                self.spawns(worker, generation);
+            }
             Action::SignalStop { worker } => {
                 self.soon(5, Happening::Does(worker, Deed::Signalled));
             }
@@ -265,8 +268,13 @@ impl World {
         self.soon(5, Happening::Told(Event::MemorySeen { memory }));
     }
 
-    fn spawns(&mut self, worker: WorkerId) {
+    fn spawns(&mut self, worker: WorkerId, generation: Generation) {
         self.tally.spawns += 1;
+        if self.is_deleted(generation) {
+            self.tally.releases_gone += 1;
+            let failed = Event::SpawnFailed { worker, stage: SpawnStage::Release, errno: 2 };
+            return self.soon(5, Happening::Told(failed));
+        }
         if self.unkind && self.random.percent(5) {
             let failed = Event::SpawnFailed { worker, stage: SpawnStage::Exec, errno: 2 };
             return self.soon(50, Happening::Told(failed));
@@ -411,7 +419,7 @@ impl World {
 
     /// Times that somebody may write into a configuration; none longer than those that this world
     /// waits for.
-    fn other_times(&mut self) -> Spec {
+    pub(crate) fn other_times(&mut self) -> Spec {
         let mut part = |time: Duration| time.mul_f64(self.random.below(100) as f64 / 100.0);
         Spec {
             // Enough for a worker that is well, as in every world.
@@ -452,12 +460,14 @@ impl World {
                 let request = self.request();
                 self.told(&Event::ResumeRequested { request });
             }
-            56..63 => {
+            56..59 => self.deletes(),
+            59..70 => self.rolls_back(),
+            70..76 => {
                 let spec = Box::new(self.other_times());
                 self.told(&Event::Configured { spec });
                 self.told(&wanted(request, Listeners::Same));
             }
-            63..70 => self.told(&wanted(request, Listeners::Changed)),
+            76..83 => self.told(&wanted(request, Listeners::Changed)),
             _ => self.told(&wanted(request, Listeners::Same)),
         }
         if let Some(request) = request.filter(|_| self.random.percent(20)) {
@@ -493,8 +503,14 @@ impl World {
     }
 
     fn counts(&mut self, notice: &Notice) {
+        if let Notice::RolloutStarted { generation, back_to, .. } = notice {
+            self.tally.rollbacks += u64::from(back_to.is_some());
+            self.resolves(*generation, *back_to);
+        }
         let tally = &mut self.tally;
         match notice {
+            Notice::FellBack { .. } => tally.fell_back += 1,
+            Notice::HeldBack { .. } => tally.held_back += 1,
             Notice::WorkerReady { .. } => tally.ready += 1,
             Notice::WorkerLoaded { .. } => tally.loaded += 1,
             Notice::SparePromoted { .. } => tally.promoted += 1,
@@ -580,6 +596,7 @@ fn may_be_lost(event: &Event) -> bool {
     matches!(
         event,
         Event::AgentArrived { .. }
+            | Event::ReleaseResolved { .. }
             | Event::WorkLeft { .. }
             | Event::StoppedAccepting { .. }
             | Event::Drained { .. }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ConnectionId, Dealer, DealerEvent, Event, ExitCodes, Kind, ListenerId, Listeners,
-    Member, ReadyWhen, RequestId, Scale, ServiceState, SlotWord, Spec, Supervisor, Surge, Time,
-    Waits, Wish, WorkerId,
+    Balance, ConnectionId, Dealer, DealerEvent, Event, ExitCodes, Generation, Kind, ListenerId,
+    Listeners, Member, ReadyWhen, RequestId, Scale, ServiceState, SlotWord, Spec, Supervisor,
+    Surge, Time, Waits, Wish, WorkerId,
 };
 
 use crate::books::Books;
@@ -15,6 +15,7 @@ use crate::hooks;
 use crate::kernel::{Kernel, Todo};
 use crate::process::{Deed, Misdeed, Process};
 use crate::random::Random;
+use crate::releases::Places;
 use crate::renewals::any_limits;
 use crate::rules::Rules;
 use crate::shell::wanted;
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) books: Books,
     pub(crate) kernel: Kernel,
     pub(crate) rules: Rules,
+    pub(crate) places: Places,
     pub(crate) weights: Weights,
     /// More connections than usual come, or very many.
     pub(crate) brisk: bool,
@@ -136,6 +138,7 @@ impl World {
             brisk: false,
             flooded: false,
             rules: Rules::new(spec.clone()),
+            places: Places::default(),
             random,
             spec,
             ports,
@@ -149,6 +152,7 @@ impl World {
             history: History::default(),
             tally: Tally::default(),
         };
+        world.resolves(Generation(1), None);
         world.soon(1, Happening::Told(Event::Tick));
         world.soon(1000, Happening::Arrives);
         world
@@ -175,6 +179,7 @@ impl World {
     /// From now on everything works, and so must the service soon.
     pub(crate) fn recovers(&mut self) {
         self.unkind = false;
+        self.places.gone.clear();
         if self.supervisor.view().rollout().is_some_and(|it| it.waits == Some(Waits::Paused)) {
             let request = self.request();
             self.tell(&Event::ResumeRequested { request });
@@ -237,6 +242,11 @@ impl World {
             return;
         }
         self.tally.undone_on_purpose += 1;
+        if let Some(worker) = self.rules.somebody_parked().filter(|_| self.random.percent(40)) {
+            self.does(worker, Deed::Dies(9));
+            let end = self.now + Duration::from_millis(100);
+            self.live_until(end, |_| false);
+        }
         match (self.random.below(3), self.rules.somebody_new()) {
             (0, Some(worker)) => self.does(worker, Deed::Dies(9)),
             (1, Some(worker)) => {

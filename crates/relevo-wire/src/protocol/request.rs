@@ -18,6 +18,11 @@ pub enum Verb {
         /// Whether the new workers may listen on other addresses than the old ones.
         changed_listeners: bool,
     },
+    /// Replace every worker by one of the release before the present one; answered likewise.
+    Rollback {
+        /// Whether the answer waits until the rollout is over; else it comes once it is accepted.
+        wait: bool,
+    },
     /// Tell what a reload would change; answered by the [`crate::difference::Difference`].
     DryRun,
     /// Change the number of workers; answered by the [`crate::status::Scaling`].
@@ -68,14 +73,15 @@ impl Count {
 }
 
 impl Verb {
-    const WORDS: [&'static str; 7] =
-        ["status", "reload", "scale", "abort", "pause", "resume", "stop"];
+    const WORDS: [&'static str; 8] =
+        ["status", "reload", "rollback", "scale", "abort", "pause", "resume", "stop"];
 
     /// The word for it on the wire and on the command line.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Status => "status",
             Self::Reload { .. } | Self::DryRun => "reload",
+            Self::Rollback { .. } => "rollback",
             Self::Scale { .. } => "scale",
             Self::Abort => "abort",
             Self::Pause => "pause",
@@ -97,6 +103,10 @@ impl Verb {
                 let changed_listeners = listeners == Some(LISTENERS[1]);
                 let reload = Self::Reload { wait, changed_listeners };
                 (if is_dry { Self::DryRun } else { reload }, args)
+            }
+            "rollback" => {
+                let mut args = args(&["wait"])?;
+                (Self::Rollback { wait: args.bool_or("wait", true)? }, args)
             }
             "scale" => {
                 let mut args = args(&["to", "by", "wait"])?;
@@ -172,6 +182,7 @@ impl Serialize for Args {
                     args.serialize_entry("listeners", LISTENERS[1])?;
                 }
             }
+            Verb::Rollback { wait } => args.serialize_entry("wait", &wait)?,
             Verb::Scale { to, wait } => {
                 match to {
                     Count::To(to) => args.serialize_entry("to", &to)?,
@@ -232,6 +243,7 @@ mod tests {
                 r#"{"id":7,"do":"reload","args":{"wait":true,"listeners":"changed"}}"#,
             ),
             (Verb::DryRun, r#"{"id":7,"do":"reload","args":{"dry_run":true}}"#),
+            (Verb::Rollback { wait: true }, r#"{"id":7,"do":"rollback","args":{"wait":true}}"#),
             (
                 Verb::Scale { to: Count::To(4), wait: true },
                 r#"{"id":7,"do":"scale","args":{"to":4,"wait":true}}"#,
@@ -270,7 +282,7 @@ mod tests {
         check(
             r#"{"id":1,"do":"dance","args":{}}"#,
             Some(1),
-            "unknown verb `dance`; known: `status`, `reload`, `scale`, `abort`, `pause`, `resume`, `stop`",
+            "unknown verb `dance`; known: `status`, `reload`, `rollback`, `scale`, `abort`, `pause`, `resume`, `stop`",
         );
         check(
             r#"{"id":1,"do":"reload","args":{"now":true}}"#,

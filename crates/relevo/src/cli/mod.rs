@@ -10,6 +10,7 @@ mod prove;
 mod ps;
 mod reload;
 mod resume;
+mod rollback;
 mod run;
 mod scale;
 mod services;
@@ -39,6 +40,7 @@ struct Cli {
 enum Command {
     Run(Box<run::Args>),
     Reload(reload::Args),
+    Rollback(rollback::Args),
     Abort(abort::Args),
     Pause(pause::Args),
     Resume(resume::Args),
@@ -94,6 +96,7 @@ pub(crate) fn main() -> process::ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(*args),
         Command::Reload(args) => reload::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
         Command::Abort(args) => abort::run(&args),
         Command::Pause(args) => pause::run(&args),
         Command::Resume(args) => resume::run(&args),

@@ -17,7 +17,7 @@ use super::client::report::{finish, print};
 use super::client::waiting::{INTERRUPTED, explain};
 use super::client::{self, Answer, ClientError, Connection, PATIENCE, Until};
 use super::status::units::{counted, took};
-use super::status::{became, place};
+use super::status::{became, mixed, place};
 
 /// Replace every worker by one with the code as it is now, one slot after the other
 ///
@@ -126,12 +126,17 @@ fn wait(
     interrupt: Option<BorrowedFd<'_>>,
 ) -> Result<Answer, ClientError> {
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout.duration()));
+    connection.ask(verb(args, true), Until { deadline, interrupt }, &mut show_progress())
+}
+
+/// Tells each step to somebody who watches.
+pub(super) fn show_progress() -> impl FnMut(Progress) {
     let watched = io::stderr().is_terminal();
-    connection.ask(verb(args, true), Until { deadline, interrupt }, &mut |progress| {
+    move |progress| {
         if let Some(line) = step(progress).filter(|_| watched) {
             eprintln!("{line}");
         }
-    })
+    }
 }
 
 /// One line for one step; none for what is not known well enough to tell.
@@ -153,10 +158,16 @@ fn step(progress: Progress) -> Option<String> {
 
 /// The end of a rollout in one line, or why it is a failure.
 pub(super) fn sentence(rollout: &Rollout) -> Result<String, Failure> {
+    sentence_of("reloaded", rollout)
+}
+
+/// The same of what else is done by a rollout.
+pub(super) fn sentence_of(done: &str, rollout: &Rollout) -> Result<String, Failure> {
     let generation = rollout.generation;
     let slots = rollout.of.map(|of| format!(" on {}", counted(of.into(), "slot")));
     let time = rollout.duration_ms.map(|ms| format!(" in {}", took(ms)));
-    let became = became(rollout).into_iter().map(|what| format!("; {what}"));
+    let became = mixed(rollout).into_iter().chain(became(rollout));
+    let became = became.map(|what| format!("; {what}"));
     let tail = [slots, time].into_iter().flatten().chain(became).collect::<String>();
     let undone = |what: &str| {
         let reason = match &rollout.reason {
@@ -166,7 +177,7 @@ pub(super) fn sentence(rollout: &Rollout) -> Result<String, Failure> {
         Err(Failure::new(ExitCode::Failed, reason))
     };
     match rollout.outcome {
-        Some(Outcome::Succeeded) => Ok(format!("reloaded: generation {generation}{tail}")),
+        Some(Outcome::Succeeded) => Ok(format!("{done}: generation {generation}{tail}")),
         Some(Outcome::Failed) => undone("failed"),
         Some(Outcome::RolledBack) => undone("was rolled back"),
         Some(Outcome::Aborted) => undone("was aborted"),

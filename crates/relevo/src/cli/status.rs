@@ -10,7 +10,7 @@ use relevo_wire::protocol::Verb;
 use super::Failure;
 use super::client::report::{colour_on_stdout, finish, print};
 use super::client::{self, PATIENCE};
-pub(super) use render::{became, place, service_state};
+pub(super) use render::{became, mixed, place, service_state};
 
 /// Show a service: its slots and workers, its listeners, its last rollout
 ///

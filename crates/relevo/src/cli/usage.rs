@@ -142,7 +142,7 @@ mod tests {
             "relevo reload a b",
             "`b` is one argument too many: `relevo reload --help` shows what it takes",
         );
-        check("relevo rollback", "there is no command `rollback`: `relevo --help` lists them");
+        check("relevo logs", "there is no command `logs`: `relevo --help` lists them");
         check("relevo relaod", "there is no command `relaod`; did you mean `reload`?");
         check(
             "relevo run --name a --name b app.js",

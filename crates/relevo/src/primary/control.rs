@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use relevo_core::{
-    Answer, Cause, Event, HookId, Listeners, Outcome, Progress, Refusal, RequestId, RolloutReport,
-    Scale, ScaleOutcome, ScaleReport, Step, WorkerId,
+    Answer, Event, HookId, Listeners, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale,
+    ScaleOutcome, ScaleReport, Step, WorkerId,
 };
 use relevo_sys::peer::peer_credentials;
 use relevo_sys::poll::{Interest, Poller};
@@ -81,7 +81,9 @@ pub(crate) enum Wish {
     Status { client: u32, id: u64 },
     /// That every worker be replaced, if the configuration is right.
     Reload { client: u32, id: u64, wait: bool, listeners: Listeners },
-    /// To be told what that would change.
+    /// That every worker be replaced by one of the release before, if there still is one.
+    Rollback { client: u32, id: u64, wait: bool },
+    /// To be told what a reload would change.
     DryRun { client: u32, id: u64 },
     /// An event for the core.
     Event(Event),
@@ -140,7 +142,7 @@ impl Control {
     }
 
     /// Takes new clients.
-    pub(crate) fn accept(&mut self) {
+    pub(crate) fn accept_clients(&mut self) {
         while let Some(stream) = self.accept_one() {
             let allowed = peer_credentials(&stream)
                 .is_ok_and(|peer| peer.uid == effective_uid() || peer.uid == 0);
@@ -243,9 +245,7 @@ impl Control {
             }
             Answer::Scaled(report) => scaled(id, report, last_words),
             Answer::Stopped => Reply::ok(id, Nothing {}).to_line(),
-            Answer::Refused(refusal) => {
-                Failure::new(ExitCode::Failed, refused(verb, *refusal)).to_line(Some(id))
-            }
+            Answer::Refused(refusal) => self::refusal(verb, *refusal).to_line(Some(id)),
         };
         self.send(client, &line);
     }
@@ -310,6 +310,7 @@ impl Control {
                     if changed_listeners { Listeners::Changed } else { Listeners::Same };
                 Wish::Reload { client, id, wait, listeners }
             }
+            Verb::Rollback { wait } => Wish::Rollback { client, id, wait },
             Verb::DryRun => Wish::DryRun { client, id },
             // Who does not wait is told, too, if it cannot be.
             Verb::Scale { to, wait } => {
@@ -339,22 +340,19 @@ impl Control {
         }
     }
 
-    /// A reload that nothing stands against. Who does not wait has its answer now.
-    pub(crate) fn accept_reload(
+    /// A rollout that nothing stands against. Who does not wait has its answer now.
+    pub(crate) fn accept(
         &mut self,
         client: u32,
         id: u64,
+        verb: Verb,
         wait: bool,
-        listeners: Listeners,
-    ) -> Event {
+    ) -> Option<RequestId> {
         if wait {
-            let changed_listeners = listeners == Listeners::Changed;
-            let verb = Verb::Reload { wait, changed_listeners };
-            let request = Some(self.remember(client, id, verb));
-            return Event::ReloadRequested { cause: Cause::Command, request, listeners };
+            return Some(self.remember(client, id, verb));
         }
         self.send(client, &Reply::ok(id, Nothing {}).to_line());
-        Event::ReloadRequested { cause: Cause::Command, request: None, listeners }
+        None
     }
 
     /// Answers a request at once.
@@ -464,6 +462,11 @@ fn scaled(id: u64, report: &ScaleReport, last_words: impl Fn(Culprit) -> Vec<Str
     }
 }
 
+/// What a client is told whose wish is refused.
+pub(crate) fn refusal(verb: Verb, refusal: Refusal) -> Failure {
+    Failure::new(ExitCode::Failed, refused(verb, refusal))
+}
+
 fn refused(verb: Verb, refusal: Refusal) -> String {
     let verb = verb.word();
     match refusal {
@@ -474,6 +477,9 @@ fn refused(verb: Verb, refusal: Refusal) -> String {
         | Refusal::NoWayBack { .. }
         | Refusal::BeingUndone
         | Refusal::NotPaused
+        | Refusal::RolloutGoesOn { .. }
+        | Refusal::ReloadWaits
+        | Refusal::NoPreviousRelease
         | Refusal::TooFewWorkers { .. }
         | Refusal::TooManyWorkers { .. } => format!("{verb} refused: {}", log::refused(refusal)),
     }

@@ -12,7 +12,7 @@ use relevo_sys::process::{self, Pidfd, signal_group};
 use relevo_sys::{Errno, Pid, Signal};
 
 use super::output::{Lines, Output, Stream};
-use super::processes::{Launch, child_pid, nonblocking, own_by, release_of};
+use super::processes::{Launch, child_pid, nonblocking, own_by};
 use super::{log, status};
 use crate::cli::exec;
 
@@ -85,7 +85,7 @@ impl Hooks {
                 None => command.env_remove(name),
             };
         }
-        command.env("RELEVO_RELEASE", release_of(&configuration.entry.script));
+        command.env("RELEVO_RELEASE", launch.release.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let (pid, pidfd) = match take_hold(&child) {

@@ -1,5 +1,6 @@
 //! The words for what the core has to tell.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use relevo_core::{
@@ -149,9 +150,22 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         Notice::FirstStartFailed { worker, failure } => {
             format!("start failed: worker {worker} {}", failed(failure))
         }
-        Notice::RolloutStarted { generation, cause } => {
+        Notice::RolloutStarted { generation, cause, back_to: None } => {
             format!("reload: generation {generation} begins (by {})", status::cause(*cause))
         }
+        Notice::RolloutStarted { generation, back_to: Some(back_to), .. } => {
+            format!(
+                "rollback: generation {generation} begins, which is what generation {back_to} was"
+            )
+        }
+        Notice::FellBack { slot, from, to } => format!(
+            "slot {slot}: generation {from} has failed here and is still on trial; the slot goes on with generation {to}, the last good one, until the next reload or rollback"
+        ),
+        Notice::HeldBack { worker, slot, within } => format!(
+            "slot {slot}: {} runs the code that was refused; it gets connections if it lives for {} (--probation)",
+            who(worker),
+            seconds(*within)
+        ),
         Notice::RolloutWaits { generation, workers } => {
             let all: Vec<String> = workers.iter().map(&who).collect();
             format!(
@@ -263,6 +277,9 @@ fn renewal_start(start: RenewalStart) -> String {
     match start {
         RenewalStart::Now => "a replacement starts".to_owned(),
         RenewalStart::AfterRollout => "a replacement starts when the reload is over".to_owned(),
+        RenewalStart::AfterRefusal => {
+            "a replacement starts when a reload has brought code that works".to_owned()
+        }
         RenewalStart::InTurn => "a replacement starts when its turn comes".to_owned(),
         RenewalStart::WhenAllReady => "a replacement starts when every slot is ready".to_owned(),
         RenewalStart::In(delay) => format!("a replacement starts in {}", seconds(delay)),
@@ -277,6 +294,7 @@ pub(crate) fn renewal_waits_for(start: RenewalStart) -> Option<String> {
     let what = match start {
         RenewalStart::Now => return None,
         RenewalStart::AfterRollout => "the reload to be over",
+        RenewalStart::AfterRefusal => "a reload that brings code that works",
         RenewalStart::InTurn => "its turn",
         RenewalStart::WhenAllReady => "every slot to be ready",
         RenewalStart::In(_) => "the next try",
@@ -298,26 +316,58 @@ fn all_ended(ends: &[(Slot, Exit)], code: u8) -> String {
 pub(crate) fn rollout_ended(report: &RolloutReport) -> String {
     let generation = report.generation;
     let after = seconds(report.duration);
+    let wish = if report.back_to.is_some() { "rollback" } else { "reload" };
     match &report.outcome {
         Outcome::Succeeded => {
             let rest = rest(&report.cut, &report.moved);
-            format!("reload done: generation {generation} on {} slots in {after}{rest}", report.of)
+            format!("{wish} done: generation {generation} on {} slots in {after}{rest}", report.of)
         }
         Outcome::Failed { worker, failure } => {
             let what = if report.returned > 0 { "undone" } else { "refused" };
-            format!("reload {what}: worker {worker} {}; {}", failed(failure), who_serves(report))
+            format!("{wish} {what}: worker {worker} {}; {}", failed(failure), who_serves(report))
         }
         Outcome::HookFailed { kind, failure, .. } => {
             let what = if report.returned > 0 { "undone" } else { "refused" };
             format!("reload {what}: {}; {}", hook_failed(*kind, failure), who_serves(report))
         }
         Outcome::Aborted => {
-            format!("reload of generation {generation} aborted; {}", who_serves(report))
+            format!("{wish} of generation {generation} aborted; {}", who_serves(report))
         }
         Outcome::Stopped => {
-            format!("reload of generation {generation} given up: the service is stopping")
+            format!("{wish} of generation {generation} given up: the service is stopping")
         }
     }
+}
+
+/// Why a service is degraded some of whose slots have gone back to earlier generations.
+pub(crate) fn gone_back(
+    from: Generation,
+    slots: &BTreeMap<Generation, Vec<Slot>>,
+) -> Option<String> {
+    if slots.is_empty() {
+        return None;
+    }
+    let all: Vec<String> = slots.iter().map(runs).collect();
+    Some(format!(
+        "{} again, because generation {from} failed there soon after its rollout: `relevo rollback` brings all slots back, `relevo reload` to the code as it is now",
+        all.join(", ")
+    ))
+}
+
+/// How many workers still serve with good code.
+pub(crate) fn good_workers(count: u32) -> String {
+    match count {
+        0 => "no good worker is".to_owned(),
+        1 => "1 good worker is".to_owned(),
+        _ => format!("{count} good workers are"),
+    }
+}
+
+fn runs((generation, slots): (&Generation, &Vec<Slot>)) -> String {
+    let noun = if slots.len() == 1 { "slot" } else { "slots" };
+    let numbers: Vec<String> = slots.iter().map(ToString::to_string).collect();
+    let verb = if slots.len() == 1 { "runs" } else { "run" };
+    format!("{noun} {} {verb} generation {generation}", numbers.join(", "))
 }
 
 /// Which slots run what after a rollout that did not succeed.
@@ -327,13 +377,7 @@ fn who_serves(report: &RolloutReport) -> String {
             if report.returned > 0 { "serves again on all slots" } else { "keeps serving" };
         return format!("generation {} {serves}", report.serving);
     }
-    let one = |(generation, slots): (&Generation, &Vec<Slot>)| {
-        let noun = if slots.len() == 1 { "slot" } else { "slots" };
-        let numbers: Vec<String> = slots.iter().map(ToString::to_string).collect();
-        let verb = if slots.len() == 1 { "runs" } else { "run" };
-        format!("{noun} {} {verb} generation {generation}", numbers.join(", "))
-    };
-    let all: Vec<String> = report.runs.iter().map(one).collect();
+    let all: Vec<String> = report.runs.iter().map(runs).collect();
     format!(
         "{}: what had been let go could not be taken back; `relevo reload` brings all to the same code",
         all.join(", ")
@@ -423,9 +467,14 @@ pub(crate) fn refused(refusal: Refusal) -> String {
         Refusal::Stopping => "the service is stopping".to_owned(),
         Refusal::NoRollout => "no reload is going on".to_owned(),
         Refusal::NoWayBack { generation } => format!(
-            "every slot runs generation {generation} already and the old workers are finishing; to go back, bring the old code back and reload"
+            "every slot runs generation {generation} already and the old workers are finishing; to go back, use `relevo rollback`, or bring the old code back and reload"
         ),
         Refusal::BeingUndone => "the reload is being undone".to_owned(),
+        Refusal::RolloutGoesOn { generation } => format!(
+            "generation {generation} is being rolled out; `relevo abort` undoes it"
+        ),
+        Refusal::ReloadWaits => "a reload waits to begin; once it goes on, `relevo abort` undoes it".to_owned(),
+        Refusal::NoPreviousRelease => "all code so far was loaded from the same place, so that there is no earlier release; bring the old code back and reload".to_owned(),
         Refusal::NotPaused => "the reload is not paused".to_owned(),
         Refusal::TooManyWaiting => "too many clients wait already".to_owned(),
         Refusal::TooFewWorkers { wanted } => format!(

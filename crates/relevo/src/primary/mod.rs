@@ -11,6 +11,7 @@
 //! | `hooks.rs` | the user's commands at the turns of a service's life |
 //! | `output/` | what workers write, on its way out |
 //! | `reading.rs`, `reload.rs` | configurations, and which of them counts |
+//! | `releases.rs` | where code is loaded from |
 //! | `control.rs`, `status.rs` | the control socket and what it tells |
 //! | `readiness.rs`, `notifications.rs`, `probes.rs` | hearing, and asking, whether workers are ready |
 //! | `trial.rs` | trying one worker aside |
@@ -37,6 +38,7 @@ mod processes;
 mod readiness;
 mod reading;
 mod reasons;
+mod releases;
 mod reload;
 mod schedule;
 mod signals;
@@ -47,8 +49,7 @@ mod token;
 mod trial;
 mod watch;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -71,7 +72,7 @@ use notifications::Notifications;
 use notify::Notifier;
 use output::{Output, Stream};
 use probes::Probes;
-use processes::{Launched, Processes};
+use processes::{Launch, Launched, Processes};
 pub(crate) use reading::{Machine, Reading};
 use schedule::Schedule;
 use signals::SignalSource;
@@ -80,9 +81,6 @@ use terminal::Terminal;
 use token::Token;
 pub(crate) use trial::Trial;
 use watch::Watch;
-
-/// How many generations' release directories are remembered.
-const RELEASES_KEPT: usize = 16;
 
 /// The process that owns the sockets and keeps the workers.
 pub(crate) struct Primary {
@@ -106,7 +104,6 @@ pub(crate) struct Primary {
     terminal: Terminal,
     schedule: Schedule,
     events: VecDeque<Event>,
-    releases: BTreeMap<Generation, PathBuf>,
     exit: Option<u8>,
     /// If it is only to be seen whether a worker becomes ready.
     trial: Option<Trial>,
@@ -122,6 +119,10 @@ impl Primary {
 
     fn live(&mut self) -> u8 {
         let mut ready = Vec::new();
+        let generation = self.supervisor.view().generation();
+        if let Some(release) = self.reading.release(generation).map(|release| release.id) {
+            self.events.push_back(Event::ReleaseResolved { generation, release });
+        }
         self.events.push_back(Event::Tick);
         self.follow_reasons();
         self.enter_terminal();
@@ -173,7 +174,7 @@ impl Primary {
         let Some(token) = Token::unpack(ready.token) else { return };
         match token {
             Token::Signals => self.on_signals(),
-            Token::ControlListener => self.control.accept(),
+            Token::ControlListener => self.control.accept_clients(),
             // That we were found is the whole answer; who asked must not wait in the queue for ever.
             Token::Lock => self.lock.answer(),
             Token::Client(client) => {
@@ -252,6 +253,7 @@ impl Primary {
                 Wish::Reload { client, id, wait, listeners } => {
                     self.reload_for(client, id, wait, listeners);
                 }
+                Wish::Rollback { client, id, wait } => self.rollback_for(client, id, wait),
                 Wish::DryRun { client, id } => {
                     let difference = self.reading.difference();
                     self.control.answer(client, id, difference);
@@ -266,7 +268,7 @@ impl Primary {
         let around = status::Surroundings {
             name: &self.name,
             balance: self.balance,
-            releases: &self.releases,
+            reading: &self.reading,
             sight: &sight,
             next_reload: self.schedule.next(),
             notifications: &self.notifications,
@@ -275,7 +277,17 @@ impl Primary {
     }
 
     fn spawn(&mut self, worker: WorkerId, slot: Slot, generation: Generation) {
-        if let Err(error) = self.try_spawn(worker, slot, generation) {
+        let launch = self.reading.launch(generation);
+        if let Some(path) = launch.release.missing() {
+            let path = path.display();
+            self.output.say(&format!(
+                "slot {slot}: {path} is gone, from which generation {generation} is loaded: bring it back, or reload what is to run instead"
+            ));
+            let (stage, errno) = (SpawnStage::Release, Errno::NOENT.raw_os_error());
+            self.events.push_back(Event::SpawnFailed { worker, stage, errno });
+            return;
+        }
+        if let Err(error) = self.try_spawn(&launch, worker, slot, generation) {
             let errno = error.raw_os_error().unwrap_or(Errno::IO.raw_os_error());
             let failed = Event::SpawnFailed { worker, stage: SpawnStage::Fork, errno };
             // Whatever of it exists already; if it is not dead yet, it is reaped as a stranger.
@@ -291,6 +303,7 @@ impl Primary {
 
     fn try_spawn(
         &mut self,
+        launch: &Launch,
         worker: WorkerId,
         slot: Slot,
         generation: Generation,
@@ -298,12 +311,7 @@ impl Primary {
         self.return_control_socket();
         self.processes.note_oom_kills();
         let agent = self.agent.as_ref();
-        let launch = self.reading.launch(generation);
-        let started = self.processes.start(&launch, agent, worker, slot, generation)?;
-        self.releases.insert(generation, started.release);
-        while self.releases.len() > RELEASES_KEPT {
-            self.releases.pop_first();
-        }
+        let started = self.processes.start(launch, agent, worker, slot, generation)?;
         if let Some(socket) = started.notify {
             self.notifications.add(worker, socket);
         }

@@ -1,11 +1,9 @@
 //! The workers' processes: starting, signalling, watching and reaping them.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
@@ -18,15 +16,17 @@ use relevo_sys::process::{self, NofileLimit, Pidfd, signal_group};
 use relevo_sys::{Errno, Pid, Signal, proc, scm, socket};
 
 use super::agent_file::AgentFile;
+use super::releases::Release;
 use super::{environment, inspect_port, notifications};
 use crate::cli::exec;
 use crate::configuration::{Configuration, Identity};
 
-/// How a generation's workers are started. Paths are kept as the user gave them and resolved at every
-/// start, so that a link that moved on takes effect.
+/// How a generation's workers are started.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
     pub(crate) configuration: Rc<Configuration>,
+    /// Where its code is.
+    pub(crate) release: Rc<Release>,
     /// The limit of open files that the primary was started with.
     pub(crate) nofile: NofileLimit,
 }
@@ -60,7 +60,6 @@ pub(crate) struct Started {
     pub(crate) channel: OwnedFd,
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
-    pub(crate) release: PathBuf,
     /// Where it is heard.
     pub(crate) notify: Option<NotifySocket>,
 }
@@ -86,13 +85,13 @@ impl Processes {
         let (channel, their_channel) = scm::channel_pair()?;
         let (status, their_status) = scm::channel_pair()?;
         let Configuration { entry, directory, variables, identity, .. } = &*launch.configuration;
-        let release = release_of(&entry.script);
+        let release = &launch.release;
         let inspect = inspect_flag(launch, worker);
         let mut command = Command::new("/proc/self/exe");
         command
             .arg(exec::NAME)
             .arg("--directory")
-            .arg(directory)
+            .arg(release.directory())
             .arg("--nofile")
             .arg(format!("{}:{}", launch.nofile.soft, launch.nofile.hard))
             .args(identity.as_deref().map(exec::identity_arguments).unwrap_or_default())
@@ -103,10 +102,10 @@ impl Processes {
         if let Some(agent) = agent {
             command.arg("--require").arg(agent.ensure()?);
         }
-        command.arg(&entry.script).args(&entry.args);
+        command.arg(release.script(entry, sees_links(launch))).args(&entry.args);
         command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
-        command.env("PWD", directory);
-        command.envs(environment::of_worker(worker, slot, generation, &release));
+        command.env("PWD", release.logical_directory(directory));
+        command.envs(environment::of_worker(worker, slot, generation, release.path()));
         command.stdin(their_status).stdout(Stdio::piped()).stderr(Stdio::piped());
         let ready = &launch.configuration.options.ready;
         let notify = (*ready == ReadyWord::Notify).then(|| notifications::socket(worker));
@@ -137,7 +136,7 @@ impl Processes {
             was_killed_by_us: false,
         };
         self.all.insert(worker, process);
-        Ok(Started { channel, stdout, stderr, release, notify })
+        Ok(Started { channel, stdout, stderr, notify })
     }
 
     pub(crate) fn pid(&self, worker: WorkerId) -> Option<u32> {
@@ -215,6 +214,7 @@ impl Processes {
             SpawnStage::Fork
             | SpawnStage::Session
             | SpawnStage::Limits
+            | SpawnStage::Release
             | SpawnStage::User
             | SpawnStage::Descriptors => None,
         }
@@ -288,17 +288,28 @@ impl Processes {
     }
 }
 
-/// The resolved directory of the script: which release this start gets.
-pub(super) fn release_of(script: &Path) -> PathBuf {
-    let resolved = fs::canonicalize(script).unwrap_or_else(|_| script.to_owned());
-    resolved.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
+/// Whether node is to take a link for a file of its own: it loads what is beside the link then.
+fn sees_links(launch: &Launch) -> bool {
+    const FLAGS: [&str; 2] = ["--preserve-symlinks", "--preserve-symlinks-main"];
+    const VARIABLES: [&str; 2] = ["NODE_PRESERVE_SYMLINKS", "NODE_PRESERVE_SYMLINKS_MAIN"];
+    let Configuration { entry, variables, .. } = &*launch.configuration;
+    let options = node_options(variables).into_iter().flat_map(str::split_whitespace);
+    let mut flags = options.chain(entry.node_args.iter().map(String::as_str));
+    let is_set = |(name, value): &(OsString, OsString)| {
+        VARIABLES.iter().any(|known| name == OsStr::new(known)) && value == OsStr::new("1")
+    };
+    flags.any(|flag| FLAGS.contains(&flag)) || variables.iter().any(is_set)
+}
+
+fn node_options(variables: &[(OsString, OsString)]) -> Option<&str> {
+    let options = variables.iter().find(|(name, _)| name == OsStr::new("NODE_OPTIONS"));
+    options.and_then(|(_, value)| value.to_str())
 }
 
 fn inspect_flag(launch: &Launch, worker: WorkerId) -> Option<String> {
     let Configuration { entry, variables, .. } = &*launch.configuration;
-    let options = variables.iter().find(|(name, _)| name == OsStr::new("NODE_OPTIONS"));
-    let options = options.and_then(|(_, value)| value.to_str());
-    inspect_port::flag(entry.node_args.iter().map(String::as_str), options, worker.0)
+    let flags = entry.node_args.iter().map(String::as_str);
+    inspect_port::flag(flags, node_options(variables), worker.0)
 }
 
 /// A pipe is opened by its path (`/dev/stdout`) only by who owns it. Where that cannot be changed it

@@ -4,12 +4,12 @@
 //! A configuration is read when a reload is asked for, and comes with the rollout that follows. Where
 //! that fails, the one before it counts again, so that nothing is half applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use relevo_config::{Change, ChangeKind, Configured, OnReload, difference};
-use relevo_core::{Generation, Scale, Spec};
+use relevo_core::{Generation, ReleaseId, Scale, Spec};
 use relevo_sys::Signal;
 use relevo_sys::process::NofileLimit;
 use relevo_wire::ExitCode;
@@ -17,12 +17,11 @@ use relevo_wire::difference::{self as wire, Difference, Effect, Kind};
 use relevo_wire::protocol::Failure;
 
 use super::processes::Launch;
+use super::releases::{Place, Release};
 use crate::configuration::{Configuration, Source};
 
 /// How many differences are told, so that the answer is a line of the control protocol.
 const MAX_CHANGES: usize = 200;
-/// Of how many generations that failed it is remembered how their workers are started.
-const MAX_FAILED: usize = 64;
 
 /// What the machine adds to a configuration, found out once.
 #[derive(Clone, Copy, Debug)]
@@ -45,15 +44,27 @@ pub(crate) struct Reading {
     rolling: Option<Rc<Configuration>>,
     /// What the next one is to bring.
     coming: Option<Rc<Configuration>>,
-    /// How workers are started, by the generation that they count as; in between, as that before it.
-    generations: BTreeMap<Generation, Rc<Configuration>>,
+    /// How workers are started, by the generation that they count as.
+    generations: BTreeMap<Generation, Load>,
+    /// The number of the next place that code is loaded from.
+    next_release: u64,
+}
+
+/// What a generation was started with, and is wherever one of its workers is started once more.
+#[derive(Clone)]
+struct Load {
+    configuration: Rc<Configuration>,
+    release: Rc<Release>,
 }
 
 impl Reading {
     pub(crate) fn new(source: Source, configuration: Configuration, machine: Machine) -> Self {
         let current = Rc::new(configuration);
-        let generations = BTreeMap::from([(Generation(1), Rc::clone(&current))]);
-        Self { source, machine, current, rolling: None, coming: None, generations }
+        let release = Rc::new(Release::new(ReleaseId(1), Place::resolve(&current)));
+        let first = Load { configuration: Rc::clone(&current), release };
+        let generations = BTreeMap::from([(Generation(1), first)]);
+        let (rolling, coming, next_release) = (None, None, 2);
+        Self { source, machine, current, rolling, coming, generations, next_release }
     }
 
     /// What the last completed generation was started with.
@@ -70,15 +81,45 @@ impl Reading {
 
     /// How a worker of this generation is started.
     pub(super) fn launch(&self, generation: Generation) -> Launch {
-        let known = self.generations.range(..=generation).next_back();
-        let configuration = known.map_or(&self.current, |(_, configuration)| configuration);
-        Launch { configuration: Rc::clone(configuration), nofile: self.machine.nofile }
+        let Load { configuration, release } = match self.generations.get(&generation) {
+            Some(load) => load.clone(),
+            None => Load {
+                release: Rc::new(Release::new(ReleaseId(0), Place::resolve(&self.current))),
+                configuration: Rc::clone(&self.current),
+            },
+        };
+        Launch { configuration, release, nofile: self.machine.nofile }
+    }
+
+    /// Where a generation's code was loaded from.
+    pub(super) fn release(&self, generation: Generation) -> Option<&Release> {
+        self.generations.get(&generation).map(|load| &*load.release)
+    }
+
+    /// What the core must know to go back to this generation, if that can be.
+    pub(super) fn way_back(&self, to: Generation) -> Result<Spec, Failure> {
+        let refuse =
+            |why: String| Failure::new(ExitCode::Failed, format!("rollback refused: {why}"));
+        let Some(Load { configuration, release }) = self.generations.get(&to) else {
+            return Err(refuse(format!("generation {to} is not remembered any more")));
+        };
+        match release.missing() {
+            None => Ok(self.spec(configuration)),
+            Some(path) => Err(refuse(format!(
+                "{} is gone, and generation {to} was loaded from there: bring it back, or reload what is to run instead",
+                path.display()
+            ))),
+        }
     }
 
     /// How a hook is started: by what counts just now.
     pub(super) fn launch_of_hook(&self) -> Launch {
         let configuration = self.rolling.as_ref().unwrap_or(&self.current);
-        Launch { configuration: Rc::clone(configuration), nofile: self.machine.nofile }
+        Launch {
+            release: Rc::new(Release::new(ReleaseId(0), Place::resolve(configuration))),
+            configuration: Rc::clone(configuration),
+            nofile: self.machine.nofile,
+        }
     }
 
     /// How workers that are to end are told.
@@ -118,37 +159,48 @@ impl Reading {
         self.source.passed_over()
     }
 
-    /// A rollout has begun.
-    pub(super) fn rollout_started(&mut self, generation: Generation) {
-        let brought = self.coming.take().unwrap_or_else(|| Rc::clone(&self.current));
-        self.generations.insert(generation, Rc::clone(&brought));
-        self.rolling = Some(brought);
+    /// A rollout has begun: now it is settled where its code is loaded from. A rollback takes that, and
+    /// the configuration, from the generation that it goes back to.
+    pub(super) fn rollout_started(
+        &mut self,
+        generation: Generation,
+        back_to: Option<Generation>,
+    ) -> ReleaseId {
+        let before = back_to.and_then(|to| self.generations.get(&to)).cloned();
+        let load = before.unwrap_or_else(|| {
+            let brought = self.coming.take().unwrap_or_else(|| Rc::clone(&self.current));
+            Load { release: self.resolve(&brought), configuration: brought }
+        });
+        let id = load.release.id;
+        self.rolling = Some(Rc::clone(&load.configuration));
+        self.generations.insert(generation, load);
+        id
+    }
+
+    /// The same release for the same place.
+    fn resolve(&mut self, configuration: &Configuration) -> Rc<Release> {
+        let place = Place::resolve(configuration);
+        let known = self.generations.values().find(|load| load.release.is_at(&place));
+        if let Some(load) = known {
+            return Rc::clone(&load.release);
+        }
+        let id = ReleaseId(self.next_release);
+        self.next_release += 1;
+        Rc::new(Release::new(id, place))
     }
 
     /// A rollout has ended. Where it succeeded, the number of workers may have to follow.
-    pub(super) fn rollout_ended(
-        &mut self,
-        generation: Generation,
-        succeeded: bool,
-    ) -> Option<Scale> {
-        let brought = self.rolling.take()?;
-        if !succeeded {
-            self.forget_failed();
-            return None;
-        }
+    pub(super) fn rollout_ended(&mut self, succeeded: bool) -> Option<Scale> {
+        let brought = self.rolling.take().filter(|_| succeeded)?;
         let before = std::mem::replace(&mut self.current, brought);
-        self.generations.retain(|of, _| *of >= generation);
         let workers = self.current.options.workers;
         (workers != before.options.workers)
             .then(|| Scale::To(workers.slots(self.machine.auto_slots)))
     }
 
-    /// The last generation that was completed is the first that is known; what failed since is above.
-    fn forget_failed(&mut self) {
-        while self.generations.len() > MAX_FAILED + 1 {
-            let Some(oldest_failed) = self.generations.keys().nth(1).copied() else { return };
-            self.generations.remove(&oldest_failed);
-        }
+    /// Forgets all generations of which no worker can be started any more.
+    pub(super) fn keep(&mut self, named: &BTreeSet<Generation>) {
+        self.generations.retain(|generation, _| named.contains(generation));
     }
 
     fn read(&self) -> Result<Configuration, Failure> {

@@ -1,6 +1,6 @@
 //! From the wish for a service to a primary that can run it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -141,7 +141,6 @@ impl Primary {
             terminal: Terminal::default(),
             schedule: Schedule::default(),
             events: VecDeque::new(),
-            releases: BTreeMap::new(),
             exit: None,
             trial: is_trial.then(Trial::default),
             name,

@@ -1,7 +1,6 @@
 //! From the core's view to what `status` says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -14,14 +13,14 @@ use relevo_sys::{Pid, proc};
 use relevo_wire::status as wire;
 
 use super::hub::Sight;
-use super::log;
 use super::notifications::Notifications;
+use super::{Reading, log};
 
 /// What the core does not know.
 pub(crate) struct Surroundings<'a> {
     pub(crate) name: &'a str,
     pub(crate) balance: Balance,
-    pub(crate) releases: &'a BTreeMap<Generation, PathBuf>,
+    pub(crate) reading: &'a Reading,
     pub(crate) sight: &'a Sight,
     /// When `--reload-at` is due next.
     pub(crate) next_reload: Option<&'a Zoned>,
@@ -29,6 +28,12 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
+    /// Where a generation was loaded from.
+    fn release(&self, generation: Generation) -> Option<String> {
+        let release = self.reading.release(generation)?;
+        Some(release.path().display().to_string())
+    }
+
     /// Whether the slot's worker accepts nothing, anywhere.
     fn is_blocked(&self, slot: Slot) -> bool {
         self.sight.groups.values().any(|group| group.blocked.contains(&slot))
@@ -38,7 +43,7 @@ impl Surroundings<'_> {
 /// The service in detail.
 pub(crate) fn status(view: &View<'_>, around: &Surroundings<'_>) -> relevo_wire::Status {
     let generation = view.generation();
-    let release = around.releases.get(&generation).map(|path| path.display().to_string());
+    let release = around.release(generation);
     relevo_wire::Status {
         schema: wire::SCHEMA,
         name: around.name.to_owned(),
@@ -91,9 +96,19 @@ fn reason(view: &View<'_>) -> Option<String> {
         | ServiceState::Stopping => return None,
     }
     if let Some(report) = view.failed_rollout() {
-        return Some(log::rollout_ended(report));
+        let ended = log::rollout_ended(report);
+        return Some(match view.good_workers() {
+            Some(good) => format!(
+                "the code on disk was refused, and {} left: {ended}",
+                log::good_workers(good)
+            ),
+            None => ended,
+        });
     }
-    Some(slots_without_worker(view))
+    let gone_back = log::gone_back(view.generation(), &view.gone_back());
+    let vacant = Some(slots_without_worker(view)).filter(|vacant| !vacant.is_empty());
+    let reasons: Vec<String> = gone_back.into_iter().chain(vacant).collect();
+    Some(reasons.join("; "))
 }
 
 /// Which slots have no ready worker, and why. Slots with the same reason are told together.
@@ -163,6 +178,7 @@ fn renewal(view: &RenewalView) -> wire::Renewal {
         Some(
             RenewalStart::Now
             | RenewalStart::AfterRollout
+            | RenewalStart::AfterRefusal
             | RenewalStart::InTurn
             | RenewalStart::WhenAllReady
             | RenewalStart::WhenRoom,
@@ -192,6 +208,7 @@ fn worker(view: WorkerView, around: &Surroundings<'_>) -> wire::Worker {
         id,
         pid: view.pid,
         generation: view.generation.0,
+        release: around.release(view.generation),
         state: match view.word {
             WorkerWord::Starting => wire::WorkerState::Starting,
             WorkerWord::Standby => wire::WorkerState::Standby,

@@ -77,6 +77,7 @@ fn status_json_has_every_field() {
             "id",
             "pid",
             "generation",
+            "release",
             "state",
             "uptime_ms",
             "rss_bytes",
@@ -270,7 +271,7 @@ fn a_refused_reload_says_why_with_the_workers_last_words() {
     assert!(status["reason"].as_str().unwrap().contains("reload refused"), "{status}");
     assert_eq!(status["rollout"]["outcome"], "failed");
     let page = text(&service.ask("status", &[]).stdout);
-    assert!(page.contains("degraded (reload refused: worker"), "{page}");
+    assert!(page.contains("good workers are left: reload refused: worker"), "{page}");
 }
 
 /// Ctrl-C ends the command and not the rollout.

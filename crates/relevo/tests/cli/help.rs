@@ -6,7 +6,6 @@ use crate::support::relevo::Relevo;
 const ABSENT: &[&str] = &[
     "start",
     "restart",
-    "rollback",
     "logs",
     "events",
     "top",
@@ -31,6 +30,7 @@ fn every_page_teaches_and_mentions_nothing_absent() {
         vec!["run", "--help"],
         vec!["run", "-h"],
         vec!["reload", "--help"],
+        vec!["rollback", "--help"],
         vec!["abort", "--help"],
         vec!["pause", "--help"],
         vec!["resume", "--help"],
@@ -67,8 +67,8 @@ fn every_page_teaches_and_mentions_nothing_absent() {
 fn the_main_page_names_every_command_and_runs_all_options() {
     let page = Relevo::new(&["--help"]).run().stdout;
     for command in [
-        "run", "reload", "abort", "pause", "resume", "scale", "status", "ps", "stop", "prove",
-        "check",
+        "run", "reload", "rollback", "abort", "pause", "resume", "scale", "status", "ps", "stop",
+        "prove", "check",
     ] {
         assert!(page.contains(&format!("\n  {command} ")), "{page}");
     }

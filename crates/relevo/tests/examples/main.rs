@@ -4,6 +4,7 @@
 mod support;
 
 mod apps;
+mod deploy;
 mod documents;
 mod git_deploy;
 mod systemd;

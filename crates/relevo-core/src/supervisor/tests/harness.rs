@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    Action, Answer, Balance, Cause, Event, Exit, ExitCodes, ExitHow, Given, HookSpec, Kind, Left,
-    Limits, ListenerId, Listeners, Member, Memory, Moved, Notice, Outcome, QueryId, ReadyWhen,
-    RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Surge, Time, Wish, WorkerId,
+    Action, Answer, Balance, Cause, Event, Exit, ExitCodes, ExitHow, Generation, Given, HookSpec,
+    Kind, Left, Limits, ListenerId, Listeners, Member, Memory, Moved, Notice, Outcome, QueryId,
+    ReadyWhen, ReleaseId, RequestId, Scale, ScaleOutcome, Seat, Spec, Step, Supervisor, Surge,
+    Time, Wish, WorkerId,
 };
 
 /// A supervisor and the world's side of it. Workers are named by their number.
@@ -216,6 +217,23 @@ impl Service {
     ) -> Vec<Action> {
         let request = request.into().map(RequestId);
         self.happens(Event::ReloadRequested { cause: Cause::Command, request, listeners })
+    }
+
+    /// What these generations were loaded from: the first from the first, and so on.
+    pub(super) fn releases(&mut self, releases: &[u64]) {
+        for (number, release) in (1..).zip(releases) {
+            self.release(number, *release);
+        }
+    }
+
+    pub(super) fn release(&mut self, generation: u64, release: u64) {
+        let (generation, release) = (Generation(generation), ReleaseId(release));
+        check(&self.happens(Event::ReleaseResolved { generation, release }), "");
+    }
+
+    pub(super) fn roll_back(&mut self, to: u64, request: u64) -> Vec<Action> {
+        let (to, request) = (Generation(to), Some(RequestId(request)));
+        self.happens(Event::RollbackRequested { to, spec: Box::new(spec(1)), request })
     }
 
     pub(super) fn abort(&mut self, request: u64) -> Vec<Action> {

@@ -15,6 +15,8 @@ mod memory;
 mod outage;
 mod readiness;
 mod ready_when;
+mod refused;
+mod releases;
 mod renewal;
 mod requests;
 mod rollout;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use relevo_wire::Status;
 use relevo_wire::status::{
     Cut, LastExit, Listener, Outcome, Renewal, Rollout, Runs, ServiceState, Slot, SlotState,
@@ -22,6 +24,7 @@ pub(super) fn status(status: &Status, colour: bool) -> String {
         page.extend(slot.renewal.as_ref().map(|it| renewal(slot.slot, it)));
     }
     page.push_str(&said(&status.slots));
+    page.push_str(&releases(&status.slots));
     page.push('\n');
     if status.listeners.is_empty() {
         page.push_str("no listener\n");
@@ -70,6 +73,18 @@ fn headline(status: &Status, colour: bool) -> String {
         printable(&status.version),
         printable(status.release.as_deref().unwrap_or(UNKNOWN)),
     )
+}
+
+/// Which generation was loaded from where, as long as workers of several releases are there.
+fn releases(slots: &[Slot]) -> String {
+    let workers = slots.iter().flat_map(|slot| &slot.workers);
+    let known = workers.filter_map(|worker| Some((worker.generation, worker.release.as_deref()?)));
+    let known: BTreeMap<u64, &str> = known.collect();
+    let places: BTreeSet<&str> = known.values().copied().collect();
+    let line = |(generation, release): (&u64, &&str)| {
+        format!("generation {generation} is release {}\n", printable(release))
+    };
+    if places.len() > 1 { known.iter().map(line).collect() } else { String::new() }
 }
 
 fn slots(slots: &[Slot]) -> Table<11> {
@@ -249,7 +264,7 @@ fn rollout(rollout: &Rollout, colour: bool) -> String {
 }
 
 /// Which slots run what, where a rollout is over and that is not the same everywhere.
-fn mixed(rollout: &Rollout) -> Option<String> {
+pub(in crate::cli) fn mixed(rollout: &Rollout) -> Option<String> {
     let runs = rollout.runs.as_ref().filter(|runs| runs.len() > 1 && rollout.outcome.is_some())?;
     let one = |runs: &Runs| {
         let slots: Vec<String> = runs.slots.iter().map(ToString::to_string).collect();

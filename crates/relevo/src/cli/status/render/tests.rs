@@ -7,6 +7,7 @@ fn worker(id: u64, generation: u64, state: WorkerState) -> Worker {
         id,
         pid: Some(4_300 + u32::try_from(id).unwrap()),
         generation,
+        release: None,
         state,
         uptime_ms: Some(125_000),
         rss_bytes: Some(51_380_224),

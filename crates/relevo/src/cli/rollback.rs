@@ -1,0 +1,94 @@
+//! `relevo rollback`: ask for the release before the present one, and wait until it serves.
+
+use std::time::Instant;
+
+use relevo_config::{ServiceName, Span};
+use relevo_sys::signals::Signals;
+use relevo_wire::protocol::Verb;
+
+use super::Failure;
+use super::client::report::{finish, print};
+use super::client::waiting::{INTERRUPTED, explain};
+use super::client::{self, ClientError, Connection, PATIENCE, Until};
+use super::reload::{sentence_of, show_progress};
+
+/// Go back to the release before: every worker is replaced by one of the code that served before
+///
+/// Code, configuration and environment are those of then, also if the link that the service was started
+/// by points elsewhere by now; the next reload follows it again. New workers must listen and prove
+/// themselves as in a reload, and no request is lost. A second rollback returns to where the first came
+/// from.
+///
+/// It is refused (exit 1) where that release's directory is gone, and where all code so far was loaded
+/// from the same place: then bring the old code back there, and reload. A reload in progress is undone
+/// by `relevo abort`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  relevo rollback\n  relevo rollback web --timeout 2m")]
+pub(crate) struct Args {
+    /// The service [default: the only one that runs, else the one that relevo.toml or package.json names]
+    name: Option<ServiceName>,
+
+    /// Return once the rollback is accepted
+    #[arg(long)]
+    no_wait: bool,
+
+    /// How long to wait for the end, exit 4 after that; the rollout goes on [default: no limit]
+    #[arg(long, value_name = "TIME", conflicts_with = "no_wait")]
+    timeout: Option<Span>,
+
+    /// Print the rollout as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks for the way back.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    finish(args.json, if args.no_wait { ask(args) } else { ask_and_wait(args) })
+}
+
+fn ask(args: &Args) -> Result<u8, Failure> {
+    let (service, mut connection) = client::open(args.name.as_ref())?;
+    let answer = connection
+        .ask_within(PATIENCE, Verb::Rollback { wait: false })
+        .map_err(|error| error.into_failure(&service))?;
+    print(&if args.json {
+        format!("{}\n", answer.json)
+    } else {
+        format!("rollback accepted: {}\n", service.name)
+    })?;
+    Ok(0)
+}
+
+fn ask_and_wait(args: &Args) -> Result<u8, Failure> {
+    let (service, mut connection) = client::open(args.name.as_ref())?;
+    let interrupt = client::take_interrupt();
+    let deadline = args.timeout.and_then(|limit| Instant::now().checked_add(limit.duration()));
+    let until = Until { deadline, interrupt: interrupt.as_ref().map(Signals::fd) };
+    match connection.ask(Verb::Rollback { wait: true }, until, &mut show_progress()) {
+        Ok(answer) => {
+            let rollout = answer.rollout().map_err(|error| error.into_failure(&service))?;
+            let line = sentence_of("rolled back", &rollout)?;
+            print(&if args.json {
+                format!("{}\n", answer.json)
+            } else {
+                format!("{line}{}\n", release(&mut connection))
+            })?;
+            Ok(0)
+        }
+        Err(ClientError::Interrupted) => {
+            eprintln!(
+                "relevo: the rollout goes on; see `relevo status {0}`, or undo it by `relevo abort {0}`",
+                service.name
+            );
+            Ok(INTERRUPTED)
+        }
+        Err(error) => Err(explain(error, "rollback", args.timeout, &service, connection.pid)),
+    }
+}
+
+/// Which one it is, if that can be learned: what was asked for is done in any case.
+fn release(connection: &mut Connection) -> String {
+    let status = connection.ask_within(PATIENCE, Verb::Status).ok();
+    let release = status.and_then(|answer| answer.status().ok()?.release);
+    release.map(|release| format!("; release {release}")).unwrap_or_default()
+}
