@@ -48,7 +48,7 @@ impl Rules {
             let known = &self.workers[&worker];
             // Where it had reached a limit, it is replaced as soon as all are well.
             let serves = known.word == WorkerWord::Ready && !known.gone;
-            assert!(serves || known.restored, "{worker} was called back and does not serve");
+            assert!(serves || known.renewed, "{worker} was called back and does not serve");
         }
     }
 

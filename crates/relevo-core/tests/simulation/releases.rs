@@ -22,6 +22,8 @@ pub(crate) struct Places {
 /// What the rules know of releases.
 #[derive(Default)]
 pub(crate) struct Trials {
+    /// A release has been found gone when a worker was to be started from it.
+    pub(crate) found_gone: bool,
     of: BTreeMap<Generation, ReleaseId>,
     completed_at: Duration,
     /// Those that brought back what was there before.

@@ -68,7 +68,12 @@ impl Rules {
         assert!(!otherwise_busy, "{old} is replaced at a wrong time");
         if let Renewing::By(other) = self.renewing {
             let other_comes = self.workers.get(&other).is_some_and(|it| {
-                !it.was_ready && !it.gone && !it.forfeit && !it.drains && !it.disconnected
+                !it.was_ready
+                    && !it.gone
+                    && !it.forfeit
+                    && !it.failed
+                    && !it.drains
+                    && !it.disconnected
             });
             assert!(!other_comes, "{old} is replaced while {other} still starts");
         }

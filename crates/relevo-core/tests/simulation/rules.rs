@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use relevo_core::{
     Action, Balance, Cause, Event, Failure, Generation, ListenerId, Listeners, Member, Notice,
-    Outcome, QueryId, ReadyWhen, RenewalStart, RequestId, Seat, Slot, Spec, View, WorkerId,
-    WorkerWord,
+    Outcome, QueryId, ReadyWhen, RenewalStart, RequestId, Seat, Slot, SpawnStage, Spec, View,
+    WorkerId, WorkerWord,
 };
 
 use crate::hooks::KnownHooks;
@@ -111,6 +111,8 @@ pub(crate) struct Known {
     pub(crate) stopped_accepting: bool,
     /// It did something after which it may be ended although nobody replaces it yet.
     pub(crate) forfeit: bool,
+    /// It was found to have failed, whatever becomes of its process.
+    pub(crate) failed: bool,
     pub(crate) drains: bool,
     pub(crate) disconnected: bool,
     pub(crate) killed: bool,
@@ -228,6 +230,9 @@ impl Rules {
                 }
             }
             Event::Exited { worker, .. } | Event::SpawnFailed { worker, .. } => {
+                let stage = SpawnStage::Release;
+                self.trials.found_gone |=
+                    matches!(event, Event::SpawnFailed { stage: failed, .. } if *failed == stage);
                 self.known(*worker).gone = true;
             }
             Event::ChannelEnded { worker } => {
@@ -402,17 +407,22 @@ impl Rules {
                 let mut all = self.workers.values();
                 all.any(|it| it.slot == slot && it.generation == generation && it.loaded)
             };
-            let comes = |slot: &Slot| !was_ready(*slot) && !has_loaded(*slot);
+            // Slots that join where the old release is gone have the new one at once, and no turn.
+            let joins = |slot: &Slot| self.joining.contains(slot);
+            let comes = |slot: &Slot| !was_ready(*slot) && !has_loaded(*slot) && !joins(slot);
             let coming = (0..slot.0).map(Slot).filter(comes).count();
             let most = self.spec.surge.workers(self.wanted) as usize;
             assert!(coming < most, "{worker} is started in slot {slot} before its turn");
         }
-        let failed = self.failed_generations.contains(&generation) && !was_ready(slot);
+        // Where the old code has been found gone, there is nothing else to start.
+        let has_failed = self.failed_generations.contains(&generation) && !self.trials.found_gone;
+        let failed = has_failed && !was_ready(slot);
         assert!(!failed, "generation {generation} has failed, and yet comes to slot {slot}");
         self.replacement_starts(worker, slot);
         let changes = self.changing == Some(generation)
             && !self.workers.values().any(|known| {
-                known.slot == slot && known.generation == generation && known.was_ready
+                let is_of_it = known.generation == generation && known.was_ready;
+                known.slot == slot && is_of_it && !known.surplus
             });
         // Spare workers are started in any slot; whether they are promoted there is told.
         let may_be_spare = self.spec.standby > 0;
@@ -448,6 +458,7 @@ impl Rules {
             channel_ended: false,
             stopped_accepting: false,
             forfeit: false,
+            failed: false,
             drains: false,
             disconnected: false,
             killed: false,
@@ -612,10 +623,7 @@ impl Rules {
                 assert_eq!(ends.len(), self.wanted as usize);
                 assert!(ends.iter().all(|(slot, _)| self.ended.contains(slot)), "{notice:?}");
             }
-            Notice::WorkerFailed { worker, .. } => {
-                let known = self.known(*worker);
-                known.forfeit |= !known.was_ready;
-            }
+            Notice::WorkerFailed { worker, .. } => self.known(*worker).failed = true,
             Notice::HookFailed { .. }
             | Notice::HookLeftOut { .. }
             | Notice::WorkerLeft { .. }

@@ -239,11 +239,19 @@ fn a_rollback_is_refused_where_there_is_nothing_to_go_back_to_or_something_else_
     check(&s.reload(10), "");
     let next = s.exits(3, code(0));
     let (generation, back_to) = (Generation(5), Some(Generation(3)));
-    assert!(notices(&next).contains(&&Notice::RolloutStarted { generation, back_to }));
+    assert!(notices(&next).contains(&&Notice::RolloutStarted {
+        generation,
+        cause: crate::Cause::Command,
+        back_to
+    }));
     let _drain = s.replaces(5, 4);
     let next = s.exits(4, code(0));
     let (generation, back_to) = (Generation(6), None);
-    assert!(notices(&next).contains(&&Notice::RolloutStarted { generation, back_to }));
+    assert!(notices(&next).contains(&&Notice::RolloutStarted {
+        generation,
+        cause: crate::Cause::Command,
+        back_to
+    }));
 }
 
 #[test]
