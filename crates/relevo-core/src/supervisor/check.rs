@@ -194,6 +194,7 @@ impl Supervisor {
                 | Action::MeasureMemory { worker }
                 | Action::LimitRequests { worker, .. }
                 | Action::LameDuck { worker }
+                | Action::Tally { worker, .. }
                 | Action::Park { worker }
                 | Action::Unpark { worker }
                 | Action::Drain { worker, .. }
@@ -208,6 +209,7 @@ impl Supervisor {
                 | Action::EmptyQueues
                 | Action::RunHook { .. }
                 | Action::EndHook { .. }
+                | Action::Share { .. }
                 | Action::Progress { .. }
                 | Action::Reply { .. }
                 | Action::Notify(_)

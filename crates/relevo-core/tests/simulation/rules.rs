@@ -67,6 +67,8 @@ pub(crate) struct Rules {
     /// How many were parked without being told to stop accepting.
     pub(crate) served_on: u64,
     pub(crate) stopping: bool,
+    /// Which slot has a share of its own.
+    pub(crate) share: Option<Slot>,
     pub(crate) exited: Option<u8>,
 }
 
@@ -155,6 +157,7 @@ impl Rules {
             must_return: None,
             served_on: 0,
             stopping: false,
+            share: None,
             exited: None,
         }
     }
@@ -274,6 +277,7 @@ impl Rules {
             | Event::StartExtended { .. }
             | Event::AgentArrived { .. }
             | Event::WorkLeft { .. }
+            | Event::Tallied { .. }
             | Event::Drained { .. }
             | Event::MemberFailed { .. }
             | Event::SocketsInspected { .. }
@@ -295,6 +299,8 @@ impl Rules {
                 self.may_end(*worker, action);
                 self.known(*worker).killed = true;
             }
+            Action::Tally { worker, .. } => self.may_be_told(*worker, action),
+            Action::Share { slot, percent } => self.shared(*slot, *percent),
             Action::Park { worker } => {
                 self.may_end(*worker, action);
                 self.may_be_told(*worker, action);
@@ -595,6 +601,7 @@ impl Rules {
             | Notice::ListenerOpened { .. }
             | Notice::ListenerClosed { .. }
             | Notice::ServiceReady { .. }
+            | Notice::CanaryPassed { .. }
             | Notice::RolloutWaits { .. }
             | Notice::RolloutWaitsForDrain { .. }
             | Notice::ParkedTooLong { .. }
