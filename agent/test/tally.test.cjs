@@ -12,7 +12,7 @@ const HTTP = `
   const server = http.createServer((req, res) => {
     if (req.url === '/500') { res.statusCode = 503; res.end('x'); }
     else if (req.url === '/destroy') { res.write('x'); setImmediate(() => res.destroy()); }
-    else if (req.url === '/throw') { process.removeAllListeners('uncaughtException'); process.on('uncaughtException', () => res.end('x')); throw new Error('told to'); }
+    else if (req.url === '/throw') { process.removeAllListeners('uncaughtException'); process.on('uncaughtException', () => res.end('x')); setImmediate(() => { throw new Error('told to'); }); }
     else if (req.url === '/hang') say('hangs');
     else res.end('x');
   });
@@ -101,6 +101,7 @@ test('streams of HTTP/2', async (t) => {
   const app = App.start(t, `
     const server = require('http2').createServer();
     server.on('stream', (stream, headers) => {
+      stream.on('error', () => {});
       if (headers[':path'] === '/reset') { stream.close(2); return; }
       stream.respond({ ':status': headers[':path'] === '/500' ? 500 : 200 });
       stream.end('x');
@@ -112,7 +113,7 @@ test('streams of HTTP/2', async (t) => {
   const session = http2.connect(`http://127.0.0.1:${port}`);
   t.after(() => session.destroy());
   const ask = (path) => new Promise((resolve) => {
-    session.request({ ':path': path }).on('error', () => {}).on('close', resolve).resume().end();
+    session.request({ ':path': path }).on('error', () => {}).on('close', () => resolve()).resume().end();
   });
   await ask('/');
   await reported(app, [1, 0, 0, 0]);
