@@ -37,9 +37,11 @@ impl Service {
 
 /// Why the rollout is undone, if that begins.
 fn undone(actions: &[Action]) -> Option<Failure> {
-    notices(actions).into_iter().find_map(|notice| match notice {
-        Notice::RolloutUndone { why: Outcome::Failed { failure, .. }, .. } => Some(failure.clone()),
-        _ => None,
+    notices(actions).into_iter().find_map(|notice| {
+        let Notice::RolloutUndone { why: Outcome::Failed { failure, .. }, .. } = notice else {
+            return None;
+        };
+        Some(failure.clone())
     })
 }
 
@@ -229,8 +231,8 @@ fn a_share_lasts_until_it_has_proved_itself() {
     check(
         &s.tallies(3, 100, 0),
         "tally 3
-         spawn 4 in slot 1 of generation 2
-         share for 0 off",
+         share for 0 off
+         spawn 4 in slot 1 of generation 2",
     );
     let last = s.ready(4);
     assert!(!last.iter().any(|action| matches!(action, Action::Share { .. })), "{last:?}");
