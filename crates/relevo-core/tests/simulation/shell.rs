@@ -523,14 +523,14 @@ impl World {
                 Outcome::Aborted => tally.rollouts_aborted += 1,
                 Outcome::Stopped => tally.rollouts_stopped += 1,
             },
-            Notice::RolloutUndone { why: Outcome::Failed { failure, .. }, .. } => match failure {
-                relevo_core::Failure::HungUp { .. } => tally.hung_up += 1,
-                relevo_core::Failure::Canary { conclusive: true, .. } => {
-                    tally.canaries_failed += 1;
+            Notice::RolloutUndone { why: Outcome::Failed { failure, .. }, .. } => {
+                let hung_up = matches!(failure, relevo_core::Failure::HungUp { .. });
+                tally.hung_up += u64::from(hung_up);
+                if let relevo_core::Failure::Canary { conclusive, .. } = failure {
+                    tally.canaries_failed += u64::from(*conclusive);
+                    tally.canaries_inconclusive += u64::from(!conclusive);
                 }
-                relevo_core::Failure::Canary { .. } => tally.canaries_inconclusive += 1,
-                _ => {}
-            },
+            }
             Notice::CanaryPassed { conclusive: true, .. } => tally.canaries_passed += 1,
             Notice::CanaryPassed { .. } => tally.canaries_passed_over += 1,
             Notice::RolloutHeld { paused: true, .. } => tally.paused += 1,
