@@ -51,6 +51,7 @@ function onWord(message) {
     case 'slot': moveTo(message.slot); break;
     case 'limit_requests': limitRequests(message.n); break;
     case 'count': count(message.every_ms); break;
+    case 'tally': tally(message.every_ms); break;
     case 'credit': onCredit(message.key, message.n); break;
     case 'taken': onTaken(message.ids); break;
     case 'back': onBack(message.ids); break;

@@ -16,11 +16,12 @@
  *
  * Before that it may be *parked* for a while, out of which it can serve again (park.cjs).
  *
- * In whatever state, it reports the worker's load once it has been asked to `count`.
+ * In whatever state, it reports the worker's load once it has been asked to `count`, and what it answers once it has been
+ * asked to `tally`.
  *
  * Rules it lives by:
- *  - Until a drain begins, nothing runs per request (but for one call before Node 15.7), and per connection no more than a
- *    few calls: what there is, is looked up then.
+ *  - Until a drain begins, or answers are to be tallied, nothing runs per request (but for one call before Node 15.7), and
+ *    per connection no more than a few calls: what there is, is looked up then.
  *  - Nothing here may throw into the app, keep its process alive, or show up in it where that can be avoided.
  *  - What is read from Node's internals is looked for, never presumed: where it is missing, the connection is counted
  *    as one of less known kind, and nothing else changes.
@@ -36,6 +37,7 @@ const ACKNOWLEDGED_MS = 5000; // how long the client of an HTTP/2 session may ta
 const LINGER_QUIET_MS = 2000; // how long a half-closed connection may say nothing before it is destroyed
 const LINGER_MAX_MS = 15000; // and how long it may go on saying things that nobody will read
 const LOAD_EVERY_MAX_MS = 60000; // the longest time between two reports of the load that may be asked for
+const TALLY_EVERY_MAX_MS = 60000; // the same of what it answers
 
 const KINDS = ['request', 'upload', 'event_stream', 'websocket', 'idle', 'idle_tls', 'moving', 'unknown'];
 const MOVING = KINDS.indexOf('moving');

@@ -22,6 +22,7 @@ function watchServers() {
       servers.add(this);
       watchTls(this);
       if (requestsLeft !== undefined) countSessionsOf(this);
+      if (tallying) watchStreamsOf(this);
       if (watchingConnections) watchConnectionsOf(this);
       if (draining) detach(this);
       else if (parked) parkServer(this);

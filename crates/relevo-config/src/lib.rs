@@ -13,6 +13,7 @@
 
 mod backlog;
 mod balance_word;
+mod canary;
 mod choices;
 pub mod config_file;
 pub mod cpu;
@@ -54,6 +55,7 @@ mod wrapper;
 
 pub use backlog::Backlog;
 pub use balance_word::BalanceWord;
+pub use canary::{CanaryRequests, CanaryShare, InconclusiveWord, contradiction};
 pub use choices::Choices;
 pub use config_file::ConfigFile;
 pub use diagnostic::{Diagnostic, Diagnostics};

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use relevo_core::{HookSpec, Limits, Spec};
+use relevo_core::{Canary, HookSpec, Limits, Spec};
 
 use crate::{
-    Backlog, BalanceWord, EnvPair, FinalExitCodes, HandoverWord, HookCommands, IgnoreGlob,
-    ReadyWord, ReloadAt, RequestLimit, ServiceName, Size, Span, Standby, StopSignal, SurgeWord,
-    WeightsWord, Workers,
+    Backlog, BalanceWord, CanaryRequests, CanaryShare, EnvPair, FinalExitCodes, HandoverWord,
+    HookCommands, IgnoreGlob, InconclusiveWord, ReadyWord, ReloadAt, RequestLimit, ServiceName,
+    Size, Span, Standby, StopSignal, SurgeWord, WeightsWord, Workers,
 };
 
 /// What a user may choose for a service. `Options::default()` is what runs if nothing is chosen.
@@ -29,6 +29,14 @@ pub struct Options {
     pub ready_timeout: Span,
     /// `--probation`: how long the first new worker of a rollout serves before the others follow.
     pub probation: Span,
+    /// `--canary-requests`: how many requests the first new worker must have answered before that.
+    pub canary_requests: Option<CanaryRequests>,
+    /// `--canary-share`: how many of a hundred new connections it gets until then.
+    pub canary_share: Option<CanaryShare>,
+    /// `--canary-timeout`: how long it may take to answer so many.
+    pub canary_timeout: Span,
+    /// `--canary-inconclusive`: what follows where it cannot be judged.
+    pub canary_inconclusive: InconclusiveWord,
     /// `--surge`: how many new workers a rollout starts at once.
     pub surge: SurgeWord,
     /// `--all-first`: load all new workers before any of them serves.
@@ -100,6 +108,10 @@ impl Default for Options {
             ready: ReadyWord::default(),
             ready_timeout: Span::seconds(30),
             probation: Span::seconds(1),
+            canary_requests: None,
+            canary_share: None,
+            canary_timeout: Span::seconds(60),
+            canary_inconclusive: InconclusiveWord::default(),
             surge: SurgeWord::default(),
             all_first: false,
             standby: Standby::default(),
@@ -145,6 +157,12 @@ impl Options {
             ready: self.ready.when(),
             ready_timeout: self.ready_timeout.duration(),
             probation: self.probation.duration(),
+            canary: self.canary_requests.map(|requests| Canary {
+                requests: requests.get(),
+                timeout: self.canary_timeout.duration(),
+                inconclusive: self.canary_inconclusive.inconclusive(),
+            }),
+            canary_share: self.canary_share.map(CanaryShare::percent),
             surge: self.surge.surge(),
             all_first: self.all_first,
             standby: self.standby.workers(),
@@ -184,6 +202,8 @@ mod tests {
             ready: relevo_core::ReadyWhen::Listening,
             ready_timeout: Duration::from_secs(30),
             probation: Duration::from_secs(1),
+            canary: None,
+            canary_share: None,
             surge: Surge::Workers(1),
             all_first: false,
             standby: 0,

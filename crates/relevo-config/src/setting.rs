@@ -230,7 +230,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 41] = [
+const TABLE: [Setting; 45] = [
     Setting::new(
         "name",
         "NAME",
@@ -271,6 +271,39 @@ const TABLE: [Setting; 41] = [
     ),
     value!(Number probation, "probation", "TIME",
         "How long the first new worker of a reload serves before the others follow, and the last one before there is no way back: if one fails till then, the old workers serve again"),
+    Setting::new(
+        "canary-requests",
+        "N",
+        "How many requests the first new worker of a reload must have answered, with no more errors than the old ones, before the others follow; else the old workers serve again",
+        Takes::Number(|options, text| {
+            options.canary_requests = Some(text.parse()?);
+            Ok(())
+        }),
+        |options| options.canary_requests.iter().map(ToString::to_string).collect(),
+    ),
+    Setting::new(
+        "canary-share",
+        "N%",
+        "How much of the new connections the first new worker of a reload gets until the others follow",
+        Takes::Text(|options, text| {
+            options.canary_share = Some(text.parse()?);
+            Ok(())
+        }),
+        |options| options.canary_share.iter().map(ToString::to_string).collect(),
+    )
+    .default_in_words("as much as any other worker"),
+    Setting::new(
+        "canary-timeout",
+        "TIME",
+        "How long the first new worker may take to answer --canary-requests",
+        Takes::Number(|options, text| {
+            options.canary_timeout = Span::parse_positive(text)?;
+            Ok(())
+        }),
+        |options| one(&options.canary_timeout),
+    ),
+    value!(Text canary_inconclusive, "canary-inconclusive", "undo|go-on",
+        "What follows where the first new worker had too few requests, or the old ones too few to compare with: undo (the old workers serve again), go-on"),
     value!(Number surge, "surge", "N|N%",
         "How many new workers a reload starts at once, when the first one has proved itself"),
     Setting::new(

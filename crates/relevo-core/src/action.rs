@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     Cause, Exit, Failure, Generation, HookFacts, HookFailure, HookId, HookKind, Left, ListenerId,
     Member, Memory, Outcome, QueryId, RenewalReason, RenewalStart, RequestId, RolloutReport,
-    ScaleReport, Slot, Wish, WorkerId,
+    ScaleReport, Slot, Tally, Wish, WorkerId,
 };
 
 /// An order to the shell. Whatever can fail is answered by an event.
@@ -128,6 +128,21 @@ pub enum Action {
     },
     /// Accept what waits in every socket's queue and deal it; answered by `QueuesEmptied`.
     EmptyQueues,
+
+    /// Have the worker's agent tell what it has counted of its answers; answered by `Tallied`.
+    Tally {
+        /// Whose.
+        worker: WorkerId,
+        /// Whether to tell it again whenever it changes, or only now.
+        on: bool,
+    },
+    /// A slot gets this part of new connections from now on.
+    Share {
+        /// Which.
+        slot: Slot,
+        /// How many of a hundred; `None`: as any other slot.
+        percent: Option<u32>,
+    },
 
     /// Tell the worker's agent to stop accepting, so that it can begin again.
     Park {
@@ -522,6 +537,20 @@ pub enum Notice {
         memory: Memory,
         /// How many parked workers are let go for that.
         parked: u32,
+    },
+    /// The first new worker of a rollout has answered no worse than the old ones, or it could not be
+    /// told and the rollout goes on all the same.
+    CanaryPassed {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// What it counted.
+        new: Tally,
+        /// What the old ones had counted.
+        old: Tally,
+        /// Whether it could be told.
+        conclusive: bool,
     },
     /// Somebody holds a rollout where it is, or lets it go on.
     RolloutHeld {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     Cause, Generation, HookEnd, HookId, ListenerId, Listeners, Member, Moved, QueryId, ReadyWhen,
-    ReleaseId, RequestId, Scale, Spec, Wish, WorkerId,
+    ReleaseId, RequestId, Scale, Spec, Tally, Wish, WorkerId,
 };
 
 /// A fact from outside. Names are past participles; a lost, doubled or late one harms nothing.
@@ -120,6 +120,13 @@ pub enum Event {
         left: Left,
         /// What has become of its connections so far.
         moved: Moved,
+    },
+    /// The agent tells what it has counted of its worker's answers.
+    Tallied {
+        /// Whose agent says so.
+        worker: WorkerId,
+        /// The count.
+        tally: Tally,
     },
     /// The agent says that no connection is left.
     Drained {

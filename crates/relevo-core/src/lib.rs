@@ -8,6 +8,7 @@
 
 mod action;
 mod backoff;
+mod canary;
 mod cause;
 mod changes;
 mod dealer;
@@ -30,6 +31,7 @@ mod time;
 mod worker;
 
 pub use action::{Action, Answer, Given, Notice, Notify, Progress, Refusal, Step};
+pub use canary::{Canary, Inconclusive, Tally};
 pub use cause::Cause;
 pub use changes::{Changed, Changes};
 pub use dealer::{

@@ -18,6 +18,9 @@
 //!             failed, aborted                                          succeeded
 //! ```
 //!
+//! Under `Spec::canary` the first slot's probation lasts until the verdict on what its worker answers is
+//! there, too (`supervisor/canary.rs`).
+//!
 //! The first slot's probation and the last one's take `Spec::probation`, those between them no time; the
 //! first one is alone until its probation is over. At its beginning, and when its first new worker is
 //! ready, a rollout may wait at a *gate* for a hook (`supervisor/hooks.rs`). While it does, or is *paused*,
@@ -26,6 +29,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::supervisor::canary::Watch;
 use crate::supervisor::memory::Looked;
 use crate::{
     Cause, Failure, Generation, HookFailure, HookId, HookKind, Left, ListenerId, Listeners, Moved,
@@ -50,6 +54,8 @@ pub(crate) struct Rollout {
     pub(crate) begun: BTreeMap<Slot, Place>,
     /// Whether a new worker has passed its probation, so that others may come together.
     pub(crate) has_proved: bool,
+    /// The first new worker, if what it answers is judged.
+    pub(crate) canary: Option<Watch>,
     /// Whether there was no room for another worker, and the log has been told.
     pub(crate) has_no_room: bool,
     /// Whether somebody holds it where it is.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ExitCodes, HookSpec, Limits, ReadyWhen};
+use crate::{Canary, ExitCodes, HookSpec, Limits, ReadyWhen};
 
 /// The wishes that the [`Supervisor`](crate::Supervisor) fulfils.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub struct Spec {
     /// How long the first new worker of a rollout serves before the others follow, and the last one
     /// before there is no way back.
     pub probation: Duration,
+    /// What the first new worker of a rollout must have answered until the others follow, if anything.
+    pub canary: Option<Canary>,
+    /// How many of a hundred new connections it gets until then; `None`: as many as any other.
+    pub canary_share: Option<u32>,
     /// How many new workers a rollout starts at once.
     pub surge: Surge,
     /// Whether all of them are loaded before any of them serves.

@@ -30,7 +30,7 @@ use std::time::Duration;
 use crate::ready::{Readiness, ReadyWhen, Unsaid};
 use crate::{
     Exit, Generation, Left, Limits, ListenerId, Moved, QueryId, RenewalReason, Slot, SpawnStage,
-    Time, Wish,
+    Tally, Time, Wish,
 };
 
 /// A worker and what is known of it.
@@ -378,6 +378,17 @@ pub enum Failure {
     HungUp {
         /// Their addresses.
         addresses: Vec<String>,
+    },
+    /// It was the first new one, and answered with more errors than the old ones, or nobody can tell.
+    Canary {
+        /// What it counted.
+        new: Tally,
+        /// What the old ones had counted.
+        old: Tally,
+        /// Whether it can be told.
+        conclusive: bool,
+        /// For how long it was waited until it could be told.
+        waited: Option<Duration>,
     },
     /// It had a listening socket, and did not listen, when connections had waited for too long.
     HeldTooLong,

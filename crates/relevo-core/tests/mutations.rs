@@ -195,6 +195,48 @@ const MUTATIONS: &[Mutation] = &[
         to: "if rollout.has_proved { self.surge() + 1 } else { 1 }",
     },
     Mutation {
+        mistake: "the others follow before there is a verdict on the canary",
+        file: "supervisor/rollouts.rs",
+        from: "&& canary != Some(*slot)",
+        to: "&& (canary != Some(*slot) || true)",
+    },
+    Mutation {
+        mistake: "a canary is judged before the old workers have spoken",
+        file: "supervisor/canary.rs",
+        from: "watch.has_baseline(self.now) || new.errors() == 0",
+        to: "true || watch.has_baseline(self.now)",
+    },
+    Mutation {
+        mistake: "a late report of a canary takes errors back",
+        file: "supervisor/canary.rs",
+        from: "watch.new = watch.new.at_least(tally);",
+        to: "watch.new = tally;",
+    },
+    Mutation {
+        mistake: "what cannot be told always goes on",
+        file: "supervisor/canary.rs",
+        from: "verdict == Verdict::Failed || undoes",
+        to: "verdict == Verdict::Failed || (undoes && false)",
+    },
+    Mutation {
+        mistake: "an error where there was none in a thousand is compared as any other",
+        file: "canary.rs",
+        from: "_ if faultless => Verdict::Failed,",
+        to: "_ if faultless && false => Verdict::Failed,",
+    },
+    Mutation {
+        mistake: "a slot keeps its share after the rollout",
+        file: "supervisor/canary.rs",
+        from: "self.act(Action::Share { slot, percent: None });",
+        to: "let _ = slot;",
+    },
+    Mutation {
+        mistake: "a share that is dealt is not counted",
+        file: "dealer/share.rs",
+        from: "if to == Some(share.slot) { WHOLE } else { 0 }",
+        to: "if to == Some(share.slot) { 0 } else { 0 }",
+    },
+    Mutation {
         mistake: "a loaded worker serves before all are loaded",
         file: "supervisor/standby.rs",
         from: "&& (all || self.slot(*slot).current.is_none())",

@@ -73,6 +73,8 @@ pub enum FromAgent {
     RequestsReached,
     /// What the worker carries: the answer to [`ToAgent::Count`], and later changes.
     Load(Load),
+    /// What the worker has answered: the answer to [`ToAgent::Tally`], and later changes.
+    Tally(Tally),
     /// A newer agent's word, or no agent at all.
     Unknown,
 }
@@ -175,6 +177,20 @@ pub struct Load {
     pub utilization: Option<u16>,
 }
 
+/// What a worker has answered, since the first [`ToAgent::Tally`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    /// Requests whose response was sent to its end.
+    pub answered: u64,
+    /// Those of them with a status of 500 or more.
+    pub failed: u64,
+    /// Responses that the worker broke off.
+    pub aborted: u64,
+    /// Exceptions that nobody caught.
+    pub uncaught: u64,
+}
+
 /// What the primary says to the agent.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
@@ -237,6 +253,11 @@ pub enum ToAgent {
     },
     /// Report the load now, and from now on when the connections change.
     Count {
+        /// At most once in so many milliseconds, up to 60000; 0: only now.
+        every_ms: u64,
+    },
+    /// Count what is answered from now on, and report it now and when it changes.
+    Tally {
         /// At most once in so many milliseconds, up to 60000; 0: only now.
         every_ms: u64,
     },
@@ -358,6 +379,7 @@ pub(crate) fn parse(line: &str) -> Result<FromAgent, Violation> {
             Ok(if fits { FromAgent::PrimaryBranch { file } } else { FromAgent::Unknown })
         }
         Some("requests_reached") => Ok(FromAgent::RequestsReached),
+        Some("tally") => Ok(FromAgent::Tally(read("tally", line)?)),
         Some("load") => Ok(FromAgent::Load(read("load", line)?)),
         Some(_) | None => Ok(FromAgent::Unknown),
     }
@@ -458,6 +480,32 @@ mod tests {
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"load","connections":0,"accepted":0,"utilization":null}"#,
             FromAgent::Load(Load { connections: 0, accepted: 0, utilization: None }),
         );
+    }
+
+    #[test]
+    fn a_tally_has_limits() {
+        let line = |fields: &str| format!(r#"{{"cmd":"NODE_RELEVO","v":1,"act":"tally"{fields}}}"#);
+        let check = |fields: &str, tally| {
+            let line = line(fields);
+            assert_eq!(parse(&line), Ok(FromAgent::Tally(tally)), "{line}");
+        };
+        check("", Tally::default());
+        check(
+            r#","answered":4,"failed":3,"aborted":2,"uncaught":1,"new":9"#,
+            Tally { answered: 4, failed: 3, aborted: 2, uncaught: 1 },
+        );
+        let most = Tally { answered: u64::MAX, ..Tally::default() };
+        check(r#","answered":18446744073709551615"#, most);
+        for wrong in [
+            r#","answered":-1"#,
+            r#","failed":0.5"#,
+            r#","aborted":18446744073709551616"#,
+            r#","uncaught":"1""#,
+            r#","answered":null"#,
+        ] {
+            let outcome = parse(&line(wrong));
+            assert!(matches!(outcome, Err(Violation::Malformed { .. })), "{wrong}: {outcome:?}");
+        }
     }
 
     #[test]

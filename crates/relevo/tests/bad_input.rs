@@ -129,8 +129,25 @@ fn a_worker_must_have_some_time_to_be_ready() {
 }
 
 #[test]
+fn a_canary_needs_what_it_is_judged_by() {
+    for (options, parts) in [
+        ("--canary-requests 0", ["--canary-requests: `0` would prove nothing", "from 1 to"]),
+        ("--canary-share 5", ["--canary-share: `5` is not a share", "from 1% to 99%"]),
+        ("--canary-timeout 0", ["--canary-timeout: `0` leaves no time at all", "as in"]),
+        ("--canary-inconclusive perhaps", ["`perhaps` is not what can follow", "`go-on`"]),
+        ("--canary-requests 9 --all-first", ["--canary-requests: under --all-first", "leave one"]),
+        ("--canary-share 9% --all-first", ["--canary-share: under --all-first", "leave one"]),
+        ("--canary-requests 9 --no-agent", ["counted by the agent", "leave out --no-agent"]),
+        ("--canary-share 9% --balance shared", ["under --balance shared", "another balance"]),
+        ("--canary-share 9% --probation 0s", ["no --canary-requests", "give one of these"]),
+    ] {
+        check(&format!("run {options} kitchen.js"), 2, &parts);
+    }
+}
+
+#[test]
 fn what_is_not_built_is_not_known() {
-    for option in ["--canary-requests 5", "--canary-share 5", "--hang-timeout 1s", "--admin off"] {
+    for option in ["--hang-timeout 1s", "--admin off"] {
         let name = option.split(' ').next().unwrap_or_default();
         check(&format!("run {option} kitchen.js"), 2, &["there is no option", name]);
     }

@@ -175,6 +175,24 @@ impl<'a> Circle<'a> {
         }
     }
 
+    /// Those who work in the slot, and the others.
+    pub(super) fn parted(&self, slot: Slot) -> (Self, Self) {
+        let (own, others) =
+            self.hands.iter().copied().partition(|(_, hand)| hand.slot == Some(slot));
+        let of = |hands| Self { hands, blocked: self.blocked.clone(), ..*self };
+        (of(own), of(others))
+    }
+
+    /// Whether one of them is not blocked.
+    pub(super) fn somebody_lives(&self) -> bool {
+        self.live().next().is_some()
+    }
+
+    /// The same as `next`, but nobody who is blocked, even if all are.
+    pub(super) fn next_live(&self, choice: Choice) -> Option<WorkerId> {
+        self.somebody_lives().then(|| self.next(choice)).flatten()
+    }
+
     fn fewest(&self, all: &[(u64, WorkerId, &Hand)]) -> Option<WorkerId> {
         let order = |(count, id, hand): &&(u64, WorkerId, &Hand)| {
             (!hand.in_flight.is_empty(), *count, self.turn(*id))

@@ -13,6 +13,7 @@
 mod hand;
 mod handover;
 mod rebalance;
+mod share;
 mod steering;
 mod words;
 
@@ -27,6 +28,7 @@ use crate::{Balance, ConnectionId, Generation, ListenerId, Member, Slot, Time, W
 use hand::{Choice, Circle, Hand, WINDOW};
 use handover::{Donors, Origin};
 use rebalance::Rebalance;
+use share::{Counted, Share};
 use steering::Steering;
 
 pub use steering::GroupView;
@@ -50,6 +52,7 @@ pub struct Dealer {
     /// Whether anybody wants to know what agents count.
     counts: bool,
     steering: Steering,
+    counted: Counted,
     /// The sockets that the primary accepts from.
     members: BTreeMap<Member, Watched>,
     /// Those of them that the supervisor wants to be accepted from.
@@ -103,6 +106,7 @@ impl Dealer {
             choice,
             counts,
             steering: Steering::new(balance, by_load),
+            counted: Counted::default(),
             members: BTreeMap::new(),
             ordered: BTreeSet::new(),
             rescued: BTreeSet::new(),
@@ -216,6 +220,11 @@ impl Dealer {
             DealerEvent::Accept { member, on: false } => {
                 self.ordered.remove(&member);
                 self.stop_watching(member);
+            }
+            DealerEvent::Share { slot, percent } => {
+                let share = percent.map(|percent| Share::new(slot, percent));
+                self.counted.set(share);
+                self.steering.share(share);
             }
             DealerEvent::Joined { member } => self.steering.joined(member, self.now),
             DealerEvent::Retired { member } => self.forget_member(member),
@@ -440,6 +449,7 @@ impl Dealer {
                 self.give_back(connection);
             }
             self.turn.remove(&listener);
+            self.counted.forget(listener);
             let under_way = self.trying.iter().any(|member| member.listener == listener)
                 || self.held.values().any(|held| held.listener == listener);
             if !under_way {
@@ -469,12 +479,13 @@ impl Dealer {
         }
         if let Some(hand) = self.workers.get_mut(&worker) {
             hand.in_flight.push((connection, self.now));
+            self.counted.dealt(listener, hand.slot);
         }
         self.actions.push(DealerAction::Give { connection, worker, listener });
     }
 
     fn next_worker(&self, listener: ListenerId) -> Option<WorkerId> {
-        self.circle(listener).next(self.choice)
+        self.counted.next(listener, &self.circle(listener), self.choice)
     }
 
     /// Whether a connection accepted now could be dealt at once.

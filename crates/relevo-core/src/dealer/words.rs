@@ -37,6 +37,13 @@ pub enum DealerEvent {
         /// Whether it may.
         on: bool,
     },
+    /// A slot gets this part of new connections from now on.
+    Share {
+        /// Which slot.
+        slot: Slot,
+        /// How many of a hundred; `None`: as any other.
+        percent: Option<u32>,
+    },
     /// A socket of a reuseport group has begun to listen, as the last of its group.
     Joined {
         /// Which socket.
@@ -160,6 +167,7 @@ impl DealerEvent {
             | Self::Steered { listener, .. }
             | Self::Looked { listener, .. } => Some(*listener),
             Self::Agent { .. }
+            | Self::Share { .. }
             | Self::Load { .. }
             | Self::HandedOver { .. }
             | Self::Accepted { .. }
@@ -182,6 +190,7 @@ impl DealerEvent {
             }
             Self::Tick
             | Self::Accept { .. }
+            | Self::Share { .. }
             | Self::Retired { .. }
             | Self::Closed { .. }
             | Self::Joined { .. }

@@ -199,6 +199,7 @@ impl Supervisor {
                 | Action::MeasureMemory { worker }
                 | Action::LimitRequests { worker, .. }
                 | Action::LameDuck { worker }
+                | Action::Tally { worker, .. }
                 | Action::Park { worker }
                 | Action::Unpark { worker }
                 | Action::Drain { worker, .. }
@@ -213,6 +214,7 @@ impl Supervisor {
                 | Action::EmptyQueues
                 | Action::RunHook { .. }
                 | Action::EndHook { .. }
+                | Action::Share { .. }
                 | Action::Progress { .. }
                 | Action::Reply { .. }
                 | Action::Notify(_)

@@ -58,6 +58,7 @@ impl Supervisor {
             None
         };
         self.rollout_worker_ready(id, old);
+        self.begin_tally(id);
         self.has_joined(slot, id);
     }
 

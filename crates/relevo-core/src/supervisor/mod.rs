@@ -5,6 +5,7 @@
 //! one sets it right. What is wanted follows from few facts: the [`Spec`], the number of workers,
 //! whether a rollout is wanted, and whether to stop.
 
+pub(crate) mod canary;
 mod changed_listeners;
 mod check;
 mod configuration;
@@ -137,6 +138,8 @@ pub struct Supervisor {
     /// What the shell has been told to accept from, and whom to deal to.
     told_accepting: BTreeSet<Member>,
     told_eligible: BTreeSet<Told>,
+    /// Which slot has a share of its own, in percent.
+    told_share: Option<(Slot, u32)>,
     actions: Vec<Action>,
 }
 
@@ -187,6 +190,7 @@ impl Supervisor {
             told_accepting: BTreeSet::new(),
             totals: Totals::default(),
             told_eligible: BTreeSet::new(),
+            told_share: None,
             actions: Vec::new(),
         }
     }
@@ -224,6 +228,7 @@ impl Supervisor {
         let all = all.chain(self.probe_deadline());
         let all = all.chain(self.hooks.deadline(self.now));
         let all = all.chain(self.held_back_deadline());
+        let all = all.chain(self.canary_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

@@ -17,6 +17,7 @@ impl Supervisor {
         }
         self.update_accepting();
         self.update_eligible();
+        self.update_share();
     }
 
     /// The order matters: who is ready by now is not late, and what ends comes before what begins.

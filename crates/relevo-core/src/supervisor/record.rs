@@ -43,6 +43,7 @@ impl Supervisor {
                 }
             }
             Event::WorkLeft { worker, left, moved } => self.work_left(worker, left, moved),
+            Event::Tallied { worker, tally } => self.tallied(worker, tally),
             Event::Drained { worker } => {
                 if self.draining_mut(worker).is_some() {
                     self.leave(worker);

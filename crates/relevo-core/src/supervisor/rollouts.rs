@@ -27,6 +27,7 @@ impl Supervisor {
         self.begin_wanted_rollout();
         self.forget_lost_ways_back();
         self.judge_hang_ups();
+        self.judge_canary();
         self.pass_over_left_slots();
         // One rollout can pass several slots in one go where old workers are gone already.
         while let Some(rollout) = &self.rollout {
@@ -72,6 +73,7 @@ impl Supervisor {
             next: Slot(0),
             begun: BTreeMap::new(),
             has_proved: false,
+            canary: None,
             has_no_room: false,
             paused: false,
             gate: None,
@@ -200,6 +202,7 @@ impl Supervisor {
             if let Some(old) = old {
                 self.park(slot, old);
             }
+            self.begin_canary(slot, id);
             self.begin_probation(slot, id, old);
         } else if rollout.is_some_and(|rollout| rollout.calls_back(id)) {
             self.has_returned(id, old);
@@ -250,12 +253,13 @@ impl Supervisor {
         let Some(rollout) = self.rollout.as_ref().filter(|_| !self.somebody_hung_up()) else {
             return false;
         };
+        let canary = self.watch().map(|watch| watch.slot);
         let mut done = Vec::new();
         for (slot, place) in &rollout.begun {
             let Place::Probation { old, until } = *place else { continue };
             let old_worker = old.and_then(|id| self.workers.get(&id));
             let holds = old_worker.is_some_and(|worker| worker.holds_up_rollout(self.now));
-            if !holds && until <= self.now {
+            if !holds && until <= self.now && canary != Some(*slot) {
                 done.push((*slot, old_worker.is_none()));
             }
         }

@@ -9,7 +9,7 @@ use crate::rollout::{Phase, Place};
 use crate::worker::{Stage, Worker};
 use crate::{
     Cause, Exit, Failure, Generation, HookKind, Kind, Left, ListenerId, Moved, Outcome, Refusal,
-    RenewalReason, RenewalStart, RolloutReport, Seat, Slot, WorkerId,
+    RenewalReason, RenewalStart, RolloutReport, Seat, Slot, Tally, WorkerId,
 };
 
 /// A look at a service.
@@ -91,6 +91,17 @@ pub enum Waits {
     Room(Vec<WorkerId>),
     /// There is not enough memory for another worker yet.
     Memory,
+    /// For the verdict on what the first new worker answers.
+    Canary {
+        /// Who.
+        worker: WorkerId,
+        /// What it has counted so far.
+        new: Tally,
+        /// What the old ones had counted.
+        old: Tally,
+        /// How many requests it must have had.
+        wanted: u64,
+    },
     /// Workers that have been replaced finish their work: these, with what their agents count.
     Drain(Vec<(WorkerId, Option<Left>)>),
 }
@@ -375,6 +386,9 @@ impl<'a> View<'a> {
         }
         if rollout.has_a_way_back() && rollout.has_no_room {
             return Some(Waits::Room(self.0.hinderers()));
+        }
+        if let Some(canary) = self.0.canary_waits() {
+            return Some(canary);
         }
         Some(self.0.rollout_held_up_by()).filter(|by| !by.is_empty()).map(Waits::Drain)
     }

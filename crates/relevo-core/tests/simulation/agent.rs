@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relevo_core::{DealerEvent, Load, WorkerId};
+use relevo_core::{DealerEvent, Load, Tally, WorkerId};
 
 use crate::process::Deed;
 use crate::world::{Happening, World};
@@ -18,6 +18,10 @@ pub(crate) struct Agent {
     accepted: u64,
     /// What it said last: how many are open, and how many it has seen.
     said: (usize, u64),
+    /// What it has answered, whether it tells that again and again, and is about to.
+    pub(crate) answers: Tally,
+    pub(crate) tallying: bool,
+    pub(crate) about_to_tally: bool,
     /// It is about to say something.
     about_to: bool,
     /// When the primary last heard anything of the worker.

@@ -33,6 +33,7 @@ impl World {
             }
             Deed::Accepts(listener) => self.accepts(worker, listener),
             Deed::Finishes(connection) => self.finishes(worker, connection),
+            Deed::SaysTally => self.says_tally_again(worker),
             Deed::SaysLoad => self.says_load_if_changed(worker),
             Deed::ReachesRequests => {
                 self.tally.requests_reached += 1;
@@ -127,6 +128,7 @@ impl World {
                 self.is_given(worker, connection, listener);
             }
             Message::Count => self.begins_to_count(worker),
+            Message::Tally(on) => self.begins_to_tally(worker, on),
             Message::Credit(listener, count) => self.is_credited(worker, listener, count),
             Message::Taken(copy) => self.is_rid_of(worker, copy),
             Message::Back(copy) => self.has_back(worker, copy),
@@ -220,6 +222,7 @@ impl World {
         }
         self.books.served(connection);
         self.tally.served += 1;
+        self.answered_one(worker);
         self.number_changes(worker);
         self.counts_work(worker);
         self.leaves_if_done(worker);

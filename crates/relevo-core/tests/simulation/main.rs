@@ -11,6 +11,7 @@
 
 mod agent;
 mod books;
+mod canary;
 mod deeds;
 mod handover;
 mod history;

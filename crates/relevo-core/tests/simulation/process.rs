@@ -62,6 +62,7 @@ pub(crate) enum Deed {
     Finishes(ConnectionId),
     SaysLoad,
     ReachesRequests,
+    SaysTally,
     Misdeed(Misdeed),
     Signalled,
     Dies(i32),
@@ -88,6 +89,8 @@ pub(crate) enum Message {
     Refused(QueryId),
     Connection(ConnectionId, ListenerId),
     Count,
+    /// Whether to tell again and again.
+    Tally(bool),
     Credit(ListenerId, u32),
     Taken(ConnectionId),
     Back(ConnectionId),
@@ -123,6 +126,8 @@ pub(crate) struct Character {
     pub(crate) max_connections: usize,
     /// It says what it likes about its load.
     pub(crate) lies: bool,
+    /// How many of a hundred requests it answers with an error.
+    pub(crate) errs: u64,
     /// How busy it is at least, per mille, if it can say so.
     pub(crate) busy: Option<u16>,
     pub(crate) misdeeds: Vec<(Duration, Misdeed)>,
@@ -198,6 +203,7 @@ impl Character {
             survives_refusal: random.percent(30),
             max_connections: if random.percent(15) { 3 } else { usize::MAX },
             lies: random.percent(10),
+            errs: [0, 0, 0, 0, 10, 100][random.below(6) as usize],
             busy: random.percent(80).then(|| random.below(900) as u16),
             misdeeds: misdeeds(random),
         }

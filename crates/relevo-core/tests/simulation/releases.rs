@@ -87,6 +87,11 @@ impl Rules {
         self.trials.served_before = std::mem::take(&mut self.trials.served);
     }
 
+    /// Nobody is taken back any more.
+    pub(crate) fn rollout_is_over(&mut self) {
+        self.trials.undoing = false;
+    }
+
     /// Only what is new may be taken back, and only to other code.
     pub(crate) fn fell_back(&mut self, slot: Slot, from: Generation, to: Generation) {
         let trials = &self.trials;

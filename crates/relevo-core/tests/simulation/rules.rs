@@ -69,6 +69,8 @@ pub(crate) struct Rules {
     pub(crate) served_on: u64,
     pub(crate) trials: Trials,
     pub(crate) stopping: bool,
+    /// Which slot has a share of its own.
+    pub(crate) share: Option<Slot>,
     pub(crate) exited: Option<u8>,
 }
 
@@ -164,6 +166,7 @@ impl Rules {
             served_on: 0,
             trials: Trials::default(),
             stopping: false,
+            share: None,
             exited: None,
         }
     }
@@ -294,6 +297,7 @@ impl Rules {
             | Event::StartExtended { .. }
             | Event::AgentArrived { .. }
             | Event::WorkLeft { .. }
+            | Event::Tallied { .. }
             | Event::Drained { .. }
             | Event::MemberFailed { .. }
             | Event::SocketsInspected { .. }
@@ -315,6 +319,8 @@ impl Rules {
                 self.may_end(*worker, action);
                 self.known(*worker).killed = true;
             }
+            Action::Tally { worker, .. } => self.may_be_told(*worker, action),
+            Action::Share { slot, percent } => self.shared(*slot, *percent),
             Action::Park { worker } => {
                 self.may_end(*worker, action);
                 self.may_be_told(*worker, action);
@@ -595,6 +601,7 @@ impl Rules {
             }
             Notice::RolloutEnded(report) => {
                 (self.paused, self.rolling, self.changing) = (false, false, None);
+                self.rollout_is_over();
                 if report.outcome == Outcome::Succeeded {
                     self.completed = report.generation;
                     self.rollout_completed();
@@ -639,6 +646,7 @@ impl Rules {
             | Notice::ListenerOpened { .. }
             | Notice::ListenerClosed { .. }
             | Notice::ServiceReady { .. }
+            | Notice::CanaryPassed { .. }
             | Notice::RolloutWaits { .. }
             | Notice::RolloutWaitsForDrain { .. }
             | Notice::ParkedTooLong { .. }

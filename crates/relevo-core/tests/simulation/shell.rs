@@ -156,6 +156,14 @@ impl World {
                 let members = self.sockets.iter().copied().collect();
                 self.order(DealerEvent::EmptyQueues { members });
             }
+            Action::Tally { worker, on } => {
+                self.tally.tallies_asked += 1;
+                self.send(worker, Message::Tally(on));
+            }
+            Action::Share { slot, percent } => {
+                self.tally.shares += u64::from(percent.is_some());
+                self.order(DealerEvent::Share { slot, percent });
+            }
             Action::Park { worker } => {
                 self.tally.parked += 1;
                 self.send(worker, Message::Park);
@@ -534,7 +542,13 @@ impl World {
             Notice::RolloutUndone { why: Outcome::Failed { failure, .. }, .. } => {
                 let hung_up = matches!(failure, relevo_core::Failure::HungUp { .. });
                 tally.hung_up += u64::from(hung_up);
+                if let relevo_core::Failure::Canary { conclusive, .. } = failure {
+                    tally.canaries_failed += u64::from(*conclusive);
+                    tally.canaries_inconclusive += u64::from(!conclusive);
+                }
             }
+            Notice::CanaryPassed { conclusive: true, .. } => tally.canaries_passed += 1,
+            Notice::CanaryPassed { .. } => tally.canaries_passed_over += 1,
             Notice::RolloutHeld { paused: true, .. } => tally.paused += 1,
             Notice::RolloutHeld { paused: false, .. } => tally.resumed += 1,
             Notice::WorkerReturned { .. } => tally.returned += 1,
@@ -556,7 +570,7 @@ impl World {
                 relevo_core::Failure::NotReady { .. } => tally.not_ready_in_time += 1,
                 relevo_core::Failure::AskedToLeave => tally.asked_to_leave_too_early += 1,
                 relevo_core::Failure::ChannelLost => tally.channels_lost += 1,
-                relevo_core::Failure::HungUp { .. } => {}
+                relevo_core::Failure::HungUp { .. } | relevo_core::Failure::Canary { .. } => {}
                 relevo_core::Failure::HeldTooLong => tally.ended_as_holders += 1,
                 relevo_core::Failure::Misbehaved { .. } => tally.misbehaved += 1,
             },
@@ -600,6 +614,7 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::WorkLeft { .. }
             | Event::StoppedAccepting { .. }
             | Event::Drained { .. }
+            | Event::Tallied { .. }
             | Event::SocketsInspected { .. }
             | Event::MemorySeen { .. }
             | Event::MemoryMeasured { .. }

@@ -15,6 +15,8 @@ const FLIPS: Duration = Duration::from_secs(2);
 pub(crate) struct Weights {
     by_load: bool,
     serving: BTreeMap<ListenerId, BTreeSet<(Slot, WorkerId)>>,
+    /// What part of new connections a slot is to have.
+    share: Option<(Slot, u32)>,
     /// What the dealer ordered last.
     ordered: BTreeMap<ListenerId, Vec<u32>>,
     /// Whether the primary dealt the connections of each group that has a front, and since when, if
@@ -44,6 +46,9 @@ impl Weights {
             } else {
                 serving.remove(&(*slot, *worker));
             }
+        }
+        if let DealerEvent::Share { slot, percent } = event {
+            self.share = percent.map(|percent| (*slot, percent));
         }
         if let DealerEvent::Gone { worker } = event {
             for serving in self.serving.values_mut() {
@@ -111,6 +116,7 @@ impl Weights {
             |place| matches!(place, Place::Ours(m) if matches!(m.seat, Seat::Slot(s) if gets(s))),
         );
         let mut of_slots = BTreeSet::new();
+        let (mut sum, mut shared) = (0, 0);
         for (place, weight) in group.places().iter().zip(ordered.iter().copied()) {
             let Place::Ours(member) = place else {
                 assert_eq!(weight, 0, "a stranger gets something: {}", what());
@@ -119,7 +125,12 @@ impl Weights {
             match member.seat {
                 Seat::Slot(slot) if some_slot && !view.front => {
                     assert_eq!(weight > 0, gets(slot), "slot {slot}: {}", what());
-                    of_slots.extend((weight > 0).then_some(weight));
+                    sum += u64::from(weight);
+                    if self.share.is_some_and(|(other, _)| other == slot) {
+                        shared = u64::from(weight);
+                    } else {
+                        of_slots.extend((weight > 0).then_some(weight));
+                    }
                 }
                 Seat::Slot(slot) if group.has_front() => {
                     assert_eq!(weight, 0, "slot {slot} beside the front: {}", what());
@@ -128,6 +139,11 @@ impl Weights {
                 Seat::Front => assert!(weight > 0, "the front: {}", what()),
                 Seat::Common => panic!("{member} is in no group"),
             }
+        }
+        if let Some((_, percent)) = self.share.filter(|_| shared > 0 && sum > shared) {
+            let (others, percent) = (sum - shared, u64::from(percent));
+            assert_eq!(shared, (others * percent / (100 - percent)).max(1), "{}", what());
+            tally.weights_with_share += 1;
         }
         if of_slots.len() > 1 {
             assert!(self.by_load, "nobody asked for it: {}", what());

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use relevo_core::{
-    Balance, ConnectionId, Dealer, DealerEvent, Event, ExitCodes, Generation, Kind, ListenerId,
-    Listeners, Member, ReadyWhen, RequestId, Scale, ServiceState, SlotWord, Spec, Supervisor,
-    Surge, Time, Waits, Wish, WorkerId,
+    Balance, Canary, ConnectionId, Dealer, DealerEvent, Event, ExitCodes, Generation, Inconclusive,
+    Kind, ListenerId, Listeners, Member, ReadyWhen, RequestId, Scale, ServiceState, SlotWord, Spec,
+    Supervisor, Surge, Time, Waits, Wish, WorkerId,
 };
 
 use crate::books::Books;
@@ -80,6 +80,12 @@ fn surge_of(seed: u64) -> Surge {
     [Surge::Workers(1), Surge::Workers(2), Surge::Percent(50), Surge::Workers(9)][seed as usize % 4]
 }
 
+fn canary_of(seed: u64) -> Option<Canary> {
+    let inconclusive = if seed % 5 < 2 { Inconclusive::Undo } else { Inconclusive::GoOn };
+    let (requests, timeout) = (1 + seed % 9, Duration::from_secs(1 + seed % 13));
+    seed.is_multiple_of(3).then_some(Canary { requests, timeout, inconclusive })
+}
+
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -97,6 +103,8 @@ impl World {
             ready_timeout: Duration::from_secs(2 + random.below(8)),
             probation: Duration::from_millis([0, 300, 1000, 4000][random.below(4) as usize]),
             surge: surge_of(seed),
+            canary: canary_of(seed),
+            canary_share: [None, Some(1), Some(20), Some(99)][seed as usize / 2 % 4],
             all_first: seed % 7 == 3,
             standby: [0, 0, 0, 1, 2][seed as usize / 3 % 5],
             drain_timeout: Duration::from_secs(1 + random.below(15)),
@@ -216,6 +224,10 @@ impl World {
             return;
         }
         let before = self.tally.rollouts_succeeded;
+        // The few clients may not ask often enough for a verdict.
+        let go_on = |canary| Canary { inconclusive: Inconclusive::GoOn, ..canary };
+        let spec = Spec { canary: self.spec.canary.map(go_on), ..self.spec.clone() };
+        self.tell(&Event::Configured { spec: Box::new(spec) });
         let request = Some(self.request());
         self.tell(&wanted(request, Listeners::Same));
         self.lives_until("has reloaded", |world| {
@@ -309,7 +321,9 @@ impl World {
         let spec = &self.spec;
         let each = spec.ready_timeout + spec.drain_timeout + spec.linger + spec.stop_timeout;
         // Also for a worker that does not say that it is parked, or does not come back.
-        let each = each + spec.probation + 2 * spec.hooks.timeout + Duration::from_secs(15);
+        let canary = spec.canary.map_or(Duration::ZERO, |canary| canary.timeout);
+        let each =
+            each + spec.probation + canary + 2 * spec.hooks.timeout + Duration::from_secs(15);
         let limit = Duration::from_secs(90) + each * (3 * self.rules.most_slots() + 3);
         let end = self.now + limit;
         self.live_until(end, &done);

@@ -21,7 +21,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use relevo_config::{Choices, Options, ServiceName, config_file};
+use relevo_config::{Choices, Options, ServiceName, Setting, config_file, contradiction};
 
 use crate::cli::{Failure, error_text};
 pub(crate) use directory::logical_current_directory;
@@ -96,6 +96,7 @@ impl Source {
             directory.as_ref().map(|directory| merged.watched(&self.here, directory, &mut faults));
         let _counted = faults.keep(merged.requests_are_counted());
         let identity = faults.keep(merged.identity());
+        faults.keep(merged.fit_together());
         let Merged { options, words, .. } = merged;
         // Without a directory there is nowhere to look for the program.
         let Some(directory) = directory else { return Err(faults.into()) };
@@ -212,6 +213,14 @@ impl Merged {
         let (own, of_file) = (&self.options, &self.of_file);
         Identity::of(own)
             .map_err(|fault| fault.at(own.user == of_file.user && own.group == of_file.group))
+    }
+
+    /// Whether no option makes another one senseless.
+    fn fit_together(&self) -> Result<(), Fault> {
+        let Some((key, why)) = contradiction(&self.options) else { return Ok(()) };
+        let set = |options| Setting::named(key).map(|setting| setting.values(options));
+        let is_of_file = set(&self.of_file) == set(&self.options);
+        Err(Fault::new(key, why.to_owned()).at(is_of_file))
     }
 
     /// Those that can be read, with the faults of the others. The file's come first.

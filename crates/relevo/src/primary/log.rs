@@ -6,7 +6,7 @@ use std::time::Duration;
 use relevo_core::{
     DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, HookFailure, HookKind, Left,
     ListenerId, Memory, Moved, Notice, Outcome, Refusal, RenewalReason, RenewalStart,
-    RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Unsaid, Waits, WorkerId,
+    RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Tally, Unsaid, Waits, WorkerId,
 };
 use relevo_sys::{Signal, signals};
 
@@ -194,6 +194,14 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         ),
         Notice::RolloutHeld { generation, paused: false } => {
             format!("reload: generation {generation} goes on")
+        }
+        Notice::CanaryPassed { worker, slot, new, old, conclusive } => {
+            let verdict = if *conclusive {
+                "passed"
+            } else {
+                "is inconclusive, and the reload goes on (--canary-inconclusive go-on)"
+            };
+            format!("slot {slot}: the canary {verdict}: {} {}", who(worker), canary(new, old))
         }
         Notice::RolloutUndone { generation, why, parked } => {
             let why = match why {
@@ -394,6 +402,13 @@ pub(crate) fn waits_for(waits: &Waits) -> String {
             let all: Vec<String> = workers.iter().map(|id| format!("worker {id}")).collect();
             format!("workers of earlier reloads to end: {}", all.join(", "))
         }
+        Waits::Canary { worker, new, old, wanted } => format!(
+            "the canary: worker {worker} has answered {} of {wanted} requests, {}; the old ones {} of {}",
+            new.requests(),
+            errors(new.errors()),
+            old.errors(),
+            old.requests()
+        ),
         Waits::Drain(workers) => drains(workers, |id| format!("worker {id}")),
     }
 }
@@ -520,11 +535,36 @@ pub(crate) fn failed(failure: &Failure) -> String {
         Failure::HungUp { addresses } => {
             format!("stopped listening on {}", addresses.join(", "))
         }
+        Failure::Canary { new, old, conclusive: true, .. } => canary(new, old),
+        Failure::Canary { new, old, waited, .. } => {
+            let within =
+                waited.map(|waited| format!(" within {} (--canary-timeout)", seconds(waited)));
+            format!(
+                "{}: too little to tell{}; `--canary-inconclusive go-on` goes on all the same",
+                canary(new, old),
+                within.unwrap_or_default()
+            )
+        }
         Failure::HeldTooLong => {
             "had a socket and did not listen on it until --hold was spent".to_owned()
         }
         Failure::Misbehaved { reason } => format!("was ended: {reason}"),
     }
+}
+
+/// What a new worker answered, and the old ones did, as the end of a sentence.
+fn canary(new: &Tally, old: &Tally) -> String {
+    format!(
+        "answered {} of {} requests with errors, the old ones {} of {}",
+        new.errors(),
+        new.requests(),
+        old.errors(),
+        old.requests()
+    )
+}
+
+fn errors(count: u64) -> String {
+    format!("{count} error{}", if count == 1 { "" } else { "s" })
 }
 
 fn not_ready(

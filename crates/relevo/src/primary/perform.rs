@@ -46,6 +46,8 @@ impl Primary {
             }
             Action::LameDuck { worker } => self.hub.lame_duck(worker),
             Action::EmptyQueues => self.hub.empty_queues(),
+            Action::Tally { worker, on } => self.hub.tally(worker, on),
+            Action::Share { slot, percent } => self.hub.share(slot, percent),
             Action::Park { worker } => self.hub.park(worker),
             Action::Unpark { worker } => self.hub.unpark(worker),
             Action::Drain { worker, within, hand_over } => {

@@ -4,6 +4,7 @@
 mod support;
 
 mod abort;
+mod canary;
 mod paused;
 mod probation;
 mod strategies;

@@ -10,6 +10,7 @@ use super::rate::Rate;
 use super::shares::Shares;
 use super::{GroupView, seat};
 use crate::dealer::hand::Hand;
+use crate::dealer::share::Share;
 use crate::dealer::{DealerAction, DealerNotice, Disturbance, Seen, SeenMember};
 use crate::{Balance, ListenerId, Member, Seat, Slot, Time, WorkerId};
 
@@ -39,6 +40,7 @@ pub(super) struct Group {
     look_until: Time,
     rate: Rate,
     lean: Lean,
+    share: Option<Share>,
     blocked: Blocked,
     shares: Shares,
     /// What the program on the group says; `None` where there is none, or it cannot be relied on.
@@ -78,6 +80,7 @@ impl Group {
             look_until: now,
             rate,
             lean: Lean::default(),
+            share: None,
             blocked: Blocked::default(),
             shares: Shares::default(),
             set: None,
@@ -105,6 +108,11 @@ impl Group {
             self.blocked.forget(slot);
         }
         self.order_changed();
+    }
+
+    pub(super) fn share(&mut self, share: Option<Share>) {
+        self.stale |= self.share != share;
+        self.share = share;
     }
 
     fn order_changed(&mut self) {
@@ -446,13 +454,17 @@ impl Group {
             Seat::Slot(slot) => Some(slot),
             Seat::Front | Seat::Common => None,
         });
-        slots
+        let mut weights = slots
             .map(|slot| {
                 let serves = self.serving.iter().any(|(other, _)| *other == slot);
                 let gets = serves && !self.blocked.contains(slot);
                 (slot, if gets { (EVEN * self.lean.of(slot)) as u32 } else { 0 })
             })
-            .collect()
+            .collect();
+        if let Some(share) = self.share {
+            share.weigh(&mut weights);
+        }
+        weights
     }
 
     pub(super) fn view(&self) -> GroupView {

@@ -25,6 +25,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::hand::Hand;
+use super::share::Share;
 use super::{DealerAction, Seen};
 use crate::{Balance, ListenerId, Member, Seat, Slot, Time, WorkerId};
 use group::Group;
@@ -35,6 +36,8 @@ pub(super) struct Steering {
     balance: Balance,
     /// Whether slots that are busier get fewer.
     by_load: bool,
+    /// What one slot gets of new connections.
+    share: Option<Share>,
     groups: BTreeMap<ListenerId, Group>,
 }
 
@@ -53,15 +56,25 @@ pub struct GroupView {
 
 impl Steering {
     pub(super) fn new(balance: Balance, by_load: bool) -> Self {
-        Self { balance, by_load, groups: BTreeMap::new() }
+        Self { balance, by_load, share: None, groups: BTreeMap::new() }
     }
 
     pub(super) fn joined(&mut self, member: Member, now: Time) {
         let (balance, by_load) = (self.balance, self.by_load);
-        self.groups
+        let group = self
+            .groups
             .entry(member.listener)
-            .or_insert_with(|| Group::new(member.listener, balance, by_load, now))
-            .joined(member);
+            .or_insert_with(|| Group::new(member.listener, balance, by_load, now));
+        group.share(self.share);
+        group.joined(member);
+    }
+
+    /// From now on one slot gets this part of new connections, or none a part of its own.
+    pub(super) fn share(&mut self, share: Option<Share>) {
+        self.share = share;
+        for group in self.groups.values_mut() {
+            group.share(share);
+        }
     }
 
     pub(super) fn left(&mut self, member: Member) {

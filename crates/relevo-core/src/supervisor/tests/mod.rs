@@ -1,5 +1,6 @@
 //! Every transition, one by one. `tests/simulation.rs` throws them together.
 
+mod canary;
 mod cause;
 mod changed_listeners;
 mod configuration;

@@ -149,6 +149,14 @@ impl HubHandle {
         self.order(Order::EmptyQueues);
     }
 
+    pub(crate) fn tally(&self, worker: WorkerId, on: bool) {
+        self.order(Order::Tally { worker, on });
+    }
+
+    pub(crate) fn share(&self, slot: Slot, percent: Option<u32>) {
+        self.order(Order::Share { slot, percent });
+    }
+
     pub(crate) fn park(&self, worker: WorkerId) {
         self.order(Order::Park { worker });
     }

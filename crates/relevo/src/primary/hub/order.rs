@@ -63,6 +63,14 @@ pub(super) enum Order {
         on: bool,
     },
     EmptyQueues,
+    Tally {
+        worker: WorkerId,
+        on: bool,
+    },
+    Share {
+        slot: Slot,
+        percent: Option<u32>,
+    },
     Park {
         worker: WorkerId,
     },

@@ -140,6 +140,15 @@ impl Hub {
                 };
                 return self.deal(DealerEvent::Load { worker, load });
             }
+            FromAgent::Tally(tally) => {
+                let tally = relevo_core::Tally {
+                    answered: tally.answered,
+                    failed: tally.failed,
+                    aborted: tally.aborted,
+                    uncaught: tally.uncaught,
+                };
+                Event::Tallied { worker, tally }
+            }
             FromAgent::Stopped => Event::StoppedAccepting { worker },
             FromAgent::Left { left, closed_idle, not_zero } => {
                 let Some(wire) = self.wires.get(&worker) else { return };

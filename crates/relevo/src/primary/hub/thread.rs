@@ -18,6 +18,8 @@ use super::{Hub, HubSettings};
 
 /// How many reports of one worker may wait before it is not heard for a while.
 const MUTE_AT: usize = 64;
+/// How often an agent tells what it has counted of a canary's answers, at most, in milliseconds.
+const TALLY_EVERY_MS: u64 = 100;
 /// How soon to try again to report when the queue of reports is full.
 const REPORT_AGAIN: Duration = Duration::from_millis(2);
 /// How long to let messages gather when every worker has enough to do for longer than that: one
@@ -157,6 +159,11 @@ impl Hub {
                 self.deal(DealerEvent::EmptyQueues { members });
             }
             Order::Drain { worker, within, hand_over } => self.drain(worker, within, hand_over),
+            Order::Tally { worker, on } => {
+                let every_ms = if on { TALLY_EVERY_MS } else { 0 };
+                self.tell_agent(worker, ToAgent::Tally { every_ms });
+            }
+            Order::Share { slot, percent } => self.deal(DealerEvent::Share { slot, percent }),
             Order::Park { worker } => self.tell_agent(worker, ToAgent::Park {}),
             Order::Unpark { worker } => self.tell_agent(worker, ToAgent::Unpark {}),
             Order::ChangeSlot { worker, slot } => {
