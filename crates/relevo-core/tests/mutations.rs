@@ -442,11 +442,19 @@ impl Copy {
         right
     }
 
-    /// The tests that notice something. What does not compile proves nothing, and panics here.
+    /// The tests that notice something: the simulation is asked only if no unit test does.
     fn failing_tests(&self) -> Vec<String> {
-        let compiled = self.cargo(&["--no-run"]);
+        // To compile takes longer than to run the one, but not the other.
+        let unoptimised = ["--config", "profile.dev.package.relevo-core.opt-level=0"];
+        let noticed = self.failing(&["--lib"], &unoptimised);
+        if noticed.is_empty() { self.failing(&["--test", "simulation"], &[]) } else { noticed }
+    }
+
+    /// What does not compile proves nothing, and panics here.
+    fn failing(&self, tests: &[&str], settings: &[&str]) -> Vec<String> {
+        let compiled = self.cargo(&[settings, tests, &["--no-run"]].concat());
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-        let run = self.cargo(&[]);
+        let run = self.cargo(&[settings, tests].concat());
         let output = String::from_utf8_lossy(&run.stdout);
         let failed = output
             .lines()
@@ -460,7 +468,14 @@ impl Copy {
     fn cargo(&self, arguments: &[&str]) -> std::process::Output {
         // A mistake may also make something go on for ever.
         Command::new("timeout")
-            .args(["300", env!("CARGO"), "test", "--offline", "--lib", "--test", "simulation"])
+            .args([
+                "300",
+                env!("CARGO"),
+                "test",
+                "--offline",
+                "--config",
+                "profile.dev.debug=false",
+            ])
             .args(arguments)
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", self.root.join("target"))
