@@ -223,6 +223,21 @@ fn after_a_rollout_the_spare_worker_has_the_new_code() {
 }
 
 #[test]
+fn where_the_new_code_runs_a_spare_worker_with_the_old_one_does_not_take_over() {
+    let mut s = with_a_spare();
+    let _spawn = s.reload(None);
+    let _first = s.replaces(4, 1);
+    let _last = s.replaces(5, 2);
+    // The old ones finish their work: there is no way back, and the spare one is still there.
+    check(
+        &s.exits(4, code(1)),
+        "eligible 4 for 1 off
+         spawn 6 in slot 0 of generation 2
+         accept 1/0",
+    );
+}
+
+#[test]
 fn a_stop_ends_spare_workers_too() {
     let mut s = with_a_spare();
     let _emptying = s.stop(None);
