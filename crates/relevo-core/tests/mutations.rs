@@ -4,7 +4,10 @@
 //!
 //! ```text
 //! cargo test -p relevo-core --test mutations -- --nocapture
+//! RELEVO_MUTATION=spare cargo test -p relevo-core --test mutations -- --nocapture
 //! ```
+//!
+//! The second tries only those whose mistake has that word.
 //!
 //! A mistake whose place is not found exactly once fails too: the list below follows the code.
 
@@ -395,7 +398,8 @@ fn every_mistake_is_noticed() {
     let noticed = copy.failing_tests();
     assert!(noticed.is_empty(), "without a mistake: {noticed:?}");
     let mut unnoticed = Vec::new();
-    for mutation in MUTATIONS {
+    let word = std::env::var("RELEVO_MUTATION").unwrap_or_default();
+    for mutation in MUTATIONS.iter().filter(|mutation| mutation.mistake.contains(&word)) {
         let right = copy.make(mutation);
         let noticed = copy.failing_tests();
         fs::write(copy.file(mutation), right).expect("the copy can be written");

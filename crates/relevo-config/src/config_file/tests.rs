@@ -88,6 +88,8 @@ fn every_option_has_a_key() {
                 let value = setting.values(&Options::default()).pop();
                 // What has no default, and is not any text.
                 let otherwise = match setting.name {
+                    "canary-requests" => "100",
+                    "canary-share" => "10%",
                     "final-exit-codes" => "1",
                     "max-memory" => "1G",
                     "max-age" => "1h",

@@ -102,6 +102,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_slot_gets_is_taken_from_what_is_due_to_it() {
+        let (mut counted, listener) = (Counted::default(), ListenerId(1));
+        counted.set(Some(Share::new(Slot(0), 10)));
+        for _ in 0..9 {
+            counted.dealt(listener, Some(Slot(1)));
+        }
+        assert_eq!(counted.due[&listener], 90);
+        counted.dealt(listener, Some(Slot(0)));
+        assert_eq!(counted.due[&listener], 0);
+    }
+
+    #[test]
     fn who_is_alone_or_gets_nothing_stays_so() {
         assert_eq!(weighed([1000, 0, 0], 10), [1000, 0, 0]);
         assert_eq!(weighed([0, 1000, 1000], 10), [0, 1000, 1000]);
