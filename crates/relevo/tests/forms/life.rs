@@ -85,7 +85,7 @@ impl<'a> Life<'a> {
             "app.sock".to_owned()
         };
         let mut setup = Setup::new(major, fixture("forms.js"))
-            .options(&format!("-w {} --balance {balance}", row.workers))
+            .options(&format!("-w {} --balance {balance} --probation 500ms", row.workers))
             .directory(place.directory.path())
             .env("FORM", row.form)
             .env("PORT", place.port)
