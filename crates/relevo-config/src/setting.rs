@@ -381,7 +381,7 @@ const TABLE: [Setting; 45] = [
     Setting::new(
         "cwd",
         "DIR",
-        "The directory that workers are started in, resolved anew for each of them",
+        "The directory that workers are started in; a link is followed anew at each reload",
         Takes::Path(|options, path| options.cwd = Some(path)),
         |options| options.cwd.iter().map(|cwd| path(cwd)).collect(),
     ),
