@@ -24,7 +24,8 @@ fn wait_until_down(service: &Service) {
     let status = service.status();
     assert_eq!((&status["state"], &status["listeners"]), (&json!("down"), &json!([])), "{status}");
     let reason = status["reason"].as_str().expect("a reason");
-    assert!(reason.contains("the listeners are closed until one is"), "{reason}");
+    assert!(reason.contains("the listeners are closed until a worker is ready"), "{reason}");
+    assert!(reason.contains("no ready worker in slot"), "{reason}");
 }
 
 #[track_caller]
