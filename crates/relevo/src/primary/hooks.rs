@@ -12,7 +12,7 @@ use relevo_sys::process::{self, Pidfd, signal_group};
 use relevo_sys::{Errno, Pid, Signal};
 
 use super::output::{Lines, Output, Stream};
-use super::processes::{Launch, child_pid, nonblocking, own_by};
+use super::processes::{Launch, child_pid, kill_with_group, nonblocking, own_by, reap};
 use super::{log, status};
 use crate::cli::exec;
 
@@ -127,9 +127,7 @@ impl Hooks {
     /// Kills all that it started, as far as that is still in its process group.
     pub(crate) fn kill(&self, hook: HookId) {
         if let Some(hook) = self.all.get(&hook) {
-            // Before its `setsid` there is no group yet, so the process is named as well.
-            let _ = hook.pidfd.signal(Signal::KILL);
-            let _ = signal_group(hook.pid, Signal::KILL);
+            kill_with_group(hook.pid, &hook.pidfd);
         }
     }
 
@@ -188,13 +186,7 @@ impl Hooks {
         }
         let hook = self.all.remove(&id)?;
         let _ = signal_group(hook.pid, Signal::KILL);
-        let how = match process::reap(&hook.pidfd).ok().flatten() {
-            Some(process::Exit::Code(code)) => ExitHow::Code(code),
-            Some(process::Exit::Signal { number, .. }) => ExitHow::Signal(number),
-            // Somebody else reaped it: nothing is known of its end.
-            None => ExitHow::Code(-1),
-        };
-        Some(Exit { how, out_of_memory: false })
+        Some(Exit { how: reap(&hook.pidfd), out_of_memory: false })
     }
 
     /// The last lines that it wrote to stderr, oldest first.

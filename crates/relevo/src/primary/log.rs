@@ -61,10 +61,13 @@ fn disturbance(how: Disturbance) -> String {
     }
 }
 
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
 fn memory_seen(memory: &Memory) -> String {
-    let megabytes = |bytes: u64| format!("{} MB", bytes >> 20);
-    let free = memory.available.map(|bytes| format!("{} available", megabytes(bytes)));
-    let worker = memory.largest_worker.map(|bytes| format!("a worker has {}", megabytes(bytes)));
+    let free = memory.available.map(|bytes| format!("{} available", mebibytes(bytes)));
+    let worker = memory.largest_worker.map(|bytes| format!("a worker has {}", mebibytes(bytes)));
     let stalled = memory.stalled.filter(|stalled| *stalled > 0);
     let stalled = stalled.map(|part| format!("processes wait for it {} % of the time", part / 10));
     [free, worker, stalled].into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -251,12 +254,11 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
 
 /// Why a worker is replaced although it serves, as the end of a sentence that begins with its name.
 pub(crate) fn renewal_reason(reason: &RenewalReason) -> String {
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     match reason {
         RenewalReason::Memory { rss_bytes, limit_bytes } => format!(
-            "is over its memory limit ({} MiB of {} MiB)",
-            mib(*rss_bytes),
-            mib(*limit_bytes)
+            "is over its memory limit ({} of {})",
+            mebibytes(*rss_bytes),
+            mebibytes(*limit_bytes)
         ),
         RenewalReason::Age { limit } => {
             format!("has served for as long as it may ({})", seconds(*limit))

@@ -232,9 +232,7 @@ impl Processes {
     pub(crate) fn kill_group(&mut self, worker: WorkerId) {
         if let Some(process) = self.all.get_mut(&worker) {
             process.was_killed_by_us = true;
-            // Before its `setsid` there is no group yet, so the process is named as well.
-            let _ = process.pidfd.signal(Signal::KILL);
-            let _ = signal_group(process.pid, Signal::KILL);
+            kill_with_group(process.pid, &process.pidfd);
         }
     }
 
@@ -250,14 +248,8 @@ impl Processes {
     pub(crate) fn bury(&mut self, worker: WorkerId) -> Option<Exit> {
         let process = self.all.remove(&worker)?;
         let _ = signal_group(process.pid, Signal::KILL);
-        let exit = process::reap(&process.pidfd).ok().flatten();
+        let how = reap(&process.pidfd);
         self.buried.insert(worker, process.pid);
-        let how = match exit {
-            Some(process::Exit::Code(code)) => ExitHow::Code(code),
-            Some(process::Exit::Signal { number, .. }) => ExitHow::Signal(number),
-            // Somebody else reaped it: nothing is known of its end.
-            None => ExitHow::Code(-1),
-        };
         let killed = how == ExitHow::Signal(Signal::KILL.as_raw());
         let out_of_memory = killed && !process.was_killed_by_us && self.memory_ran_out();
         Some(Exit { how, out_of_memory })
@@ -318,6 +310,23 @@ pub(super) fn own_by(pipe: Option<BorrowedFd<'_>>, identity: Option<&Identity>) 
     let somebody_else = identity.filter(|identity| identity.is_somebody_else());
     if let (Some(pipe), Some(identity)) = (pipe, somebody_else) {
         let _ = std::os::unix::fs::fchown(pipe, Some(identity.uid), Some(identity.gid));
+    }
+}
+
+/// Kills a process and everything in its process group. Before its `setsid` there is no group yet, so the
+/// process is named as well.
+pub(super) fn kill_with_group(pid: Pid, pidfd: &Pidfd) {
+    let _ = pidfd.signal(Signal::KILL);
+    let _ = signal_group(pid, Signal::KILL);
+}
+
+/// How a process ended, which is forgotten by the system with that.
+pub(super) fn reap(pidfd: &Pidfd) -> ExitHow {
+    match process::reap(pidfd).ok().flatten() {
+        Some(process::Exit::Code(code)) => ExitHow::Code(code),
+        Some(process::Exit::Signal { number, .. }) => ExitHow::Signal(number),
+        // Somebody else reaped it: nothing is known of its end.
+        None => ExitHow::Code(-1),
     }
 }
 
