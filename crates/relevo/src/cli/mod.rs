@@ -11,6 +11,7 @@ mod ps;
 mod reload;
 mod resume;
 mod rollback;
+mod rolling;
 mod run;
 mod scale;
 mod services;

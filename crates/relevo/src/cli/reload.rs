@@ -3,19 +3,15 @@
 mod dry_run;
 
 use std::io::{self, IsTerminal};
-use std::os::fd::BorrowedFd;
-use std::time::Instant;
 
 use relevo_config::{ServiceName, Span};
-use relevo_sys::signals::Signals;
 use relevo_wire::ExitCode;
 use relevo_wire::protocol::{Progress, Verb};
 use relevo_wire::status::{Outcome, Phase, Rollout};
 
 use super::Failure;
-use super::client::report::{finish, print};
-use super::client::waiting::{INTERRUPTED, explain};
-use super::client::{self, Answer, ClientError, Connection, PATIENCE, Until};
+use super::client::report::finish;
+use super::rolling::Wanted;
 use super::status::units::{counted, took};
 use super::status::{became, mixed, place};
 
@@ -68,48 +64,16 @@ enum Listeners {
 
 /// Asks for a rollout.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let &Args { ref name, timeout, json, .. } = args;
+    let wanted = Wanted { name: name.as_ref(), noun: "reload", done: "reloaded", timeout, json };
     let outcome = if args.dry_run {
         dry_run::run(args.name.as_ref(), args.json)
     } else if args.no_wait {
-        ask(args)
+        wanted.ask(verb(args, false))
     } else {
-        ask_and_wait(args)
+        wanted.ask_and_wait(verb(args, true), |_| String::new())
     };
     finish(args.json, outcome)
-}
-
-fn ask(args: &Args) -> Result<u8, Failure> {
-    let (service, mut connection) = client::open(args.name.as_ref())?;
-    let answer = connection
-        .ask_within(PATIENCE, verb(args, false))
-        .map_err(|error| error.into_failure(&service))?;
-    print(&if args.json {
-        format!("{}\n", answer.json)
-    } else {
-        format!("reload accepted: {}\n", service.name)
-    })?;
-    Ok(0)
-}
-
-fn ask_and_wait(args: &Args) -> Result<u8, Failure> {
-    let (service, mut connection) = client::open(args.name.as_ref())?;
-    let interrupt = client::take_interrupt();
-    match wait(&mut connection, args, interrupt.as_ref().map(Signals::fd)) {
-        Ok(answer) => {
-            let rollout = answer.rollout().map_err(|error| error.into_failure(&service))?;
-            let line = sentence(&rollout)?;
-            print(&format!("{}\n", if args.json { answer.json } else { line }))?;
-            Ok(0)
-        }
-        Err(ClientError::Interrupted) => {
-            eprintln!(
-                "relevo: the rollout goes on; see `relevo status {0}`, or undo it by `relevo abort {0}`",
-                service.name
-            );
-            Ok(INTERRUPTED)
-        }
-        Err(error) => Err(explain(error, "reload", args.timeout, &service, connection.pid)),
-    }
 }
 
 fn verb(args: &Args, wait: bool) -> Verb {
@@ -118,15 +82,6 @@ fn verb(args: &Args, wait: bool) -> Verb {
         Listeners::Changed => true,
     };
     Verb::Reload { wait, changed_listeners }
-}
-
-fn wait(
-    connection: &mut Connection,
-    args: &Args,
-    interrupt: Option<BorrowedFd<'_>>,
-) -> Result<Answer, ClientError> {
-    let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout.duration()));
-    connection.ask(verb(args, true), Until { deadline, interrupt }, &mut show_progress())
 }
 
 /// Tells each step to somebody who watches.

@@ -1,16 +1,12 @@
 //! `relevo rollback`: ask for the release before the present one, and wait until it serves.
 
-use std::time::Instant;
-
 use relevo_config::{ServiceName, Span};
-use relevo_sys::signals::Signals;
 use relevo_wire::protocol::Verb;
 
 use super::Failure;
-use super::client::report::{finish, print};
-use super::client::waiting::{INTERRUPTED, explain};
-use super::client::{self, ClientError, Connection, PATIENCE, Until};
-use super::reload::{sentence_of, show_progress};
+use super::client::report::finish;
+use super::client::{Connection, PATIENCE};
+use super::rolling::Wanted;
 
 /// Go back to the release before: every worker is replaced by one of the code that served before
 ///
@@ -43,47 +39,12 @@ pub(crate) struct Args {
 
 /// Asks for the way back.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    finish(args.json, if args.no_wait { ask(args) } else { ask_and_wait(args) })
-}
-
-fn ask(args: &Args) -> Result<u8, Failure> {
-    let (service, mut connection) = client::open(args.name.as_ref())?;
-    let answer = connection
-        .ask_within(PATIENCE, Verb::Rollback { wait: false })
-        .map_err(|error| error.into_failure(&service))?;
-    print(&if args.json {
-        format!("{}\n", answer.json)
-    } else {
-        format!("rollback accepted: {}\n", service.name)
-    })?;
-    Ok(0)
-}
-
-fn ask_and_wait(args: &Args) -> Result<u8, Failure> {
-    let (service, mut connection) = client::open(args.name.as_ref())?;
-    let interrupt = client::take_interrupt();
-    let deadline = args.timeout.and_then(|limit| Instant::now().checked_add(limit.duration()));
-    let until = Until { deadline, interrupt: interrupt.as_ref().map(Signals::fd) };
-    match connection.ask(Verb::Rollback { wait: true }, until, &mut show_progress()) {
-        Ok(answer) => {
-            let rollout = answer.rollout().map_err(|error| error.into_failure(&service))?;
-            let line = sentence_of("rolled back", &rollout)?;
-            print(&if args.json {
-                format!("{}\n", answer.json)
-            } else {
-                format!("{line}{}\n", release(&mut connection))
-            })?;
-            Ok(0)
-        }
-        Err(ClientError::Interrupted) => {
-            eprintln!(
-                "relevo: the rollout goes on; see `relevo status {0}`, or undo it by `relevo abort {0}`",
-                service.name
-            );
-            Ok(INTERRUPTED)
-        }
-        Err(error) => Err(explain(error, "rollback", args.timeout, &service, connection.pid)),
-    }
+    let &Args { ref name, timeout, json, .. } = args;
+    let (name, noun, done) = (name.as_ref(), "rollback", "rolled back");
+    let wanted = Wanted { name, noun, done, timeout, json };
+    let verb = Verb::Rollback { wait: !args.no_wait };
+    let outcome = if args.no_wait { wanted.ask(verb) } else { wanted.ask_and_wait(verb, release) };
+    finish(json, outcome)
 }
 
 /// Which one it is, if that can be learned: what was asked for is done in any case.
