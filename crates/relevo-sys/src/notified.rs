@@ -14,6 +14,7 @@ use rustix::net::{
 use rustix::process::Pid;
 
 use crate::proc::read_bounded;
+use crate::process::session_of;
 
 /// The longest message that is taken, in bytes.
 pub const MAX_NOTIFICATION: usize = 4096;
@@ -134,7 +135,7 @@ fn came_along(message: &libc::msghdr) -> (Option<Pid>, Vec<OwnedFd>) {
 /// Whether a process belongs to a worker, which leads a session of its own: whether it is the worker, in
 /// its session, or a descendant. A process that has ended belongs to nobody.
 pub fn belongs_to(sender: Pid, worker: Pid) -> bool {
-    if sender == worker || rustix::process::getsid(Some(sender)) == Ok(worker) {
+    if sender == worker || session_of(sender) == Some(worker) {
         return true;
     }
     let mut ancestor = sender;

@@ -46,6 +46,21 @@ pub fn effective_gid() -> u32 {
     getegid().as_raw()
 }
 
+/// The session of a process. One whose leader is outside of our PID namespace has no number here: the kernel
+/// says 0 (`pid_namespaces(7)`), which rustix's `getsid` takes for impossible.
+pub fn session_of(pid: Pid) -> Option<Pid> {
+    // SAFETY: it takes a number and returns one.
+    let session = unsafe { libc::getsid(pid.as_raw_pid()) };
+    (session > 0).then(|| Pid::from_raw(session))?
+}
+
+/// The process group of this process. It has no number if it began outside of our PID namespace, as above.
+pub fn own_group() -> Option<Pid> {
+    // SAFETY: it takes nothing and returns a number.
+    let group = unsafe { libc::getpgrp() };
+    (group > 0).then(|| Pid::from_raw(group))?
+}
+
 /// This process.
 pub fn own_pid() -> Pid {
     getpid()
@@ -67,5 +82,24 @@ mod tests {
         child.wait().unwrap();
         assert!(!group_exists(group));
         assert_eq!(signal_group(group, Signal::KILL), Err(Errno::SRCH));
+    }
+    /// As in a container that was entered from outside: the leaders of both have no number in it.
+    #[test]
+    fn a_session_and_a_group_from_outside_of_the_namespace_have_no_number() {
+        const INSIDE: &str = "RELEVO_TEST_INSIDE";
+        const NAME: &str = "a_session_and_a_group_from_outside_of_the_namespace_have_no_number";
+        if std::env::var_os(INSIDE).is_some() {
+            assert_eq!((session_of(own_pid()), own_group()), (None, None));
+            return;
+        }
+        let mut unshare = Command::new("unshare");
+        if effective_uid() != 0 {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        unshare.args(["--pid", "--fork"]).arg(std::env::current_exe().unwrap());
+        unshare.args(["--exact", &format!("process::session::tests::{NAME}")]);
+        let output = unshare.env(INSIDE, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("1 passed"), "{output:?}");
     }
 }

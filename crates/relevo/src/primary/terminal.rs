@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use relevo_sys::Errno;
 use relevo_sys::poll::{Interest, Poller};
-use rustix::process::getpgrp;
+use relevo_sys::process::own_group;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr,
 };
@@ -105,7 +105,7 @@ fn before() -> MutexGuard<'static, Option<Termios>> {
 
 /// Whether stdin is our controlling terminal, and we are in its foreground.
 fn is_ours() -> bool {
-    tcgetpgrp(io::stdin()).is_ok_and(|foreground| foreground == getpgrp())
+    tcgetpgrp(io::stdin()).is_ok_and(|foreground| Some(foreground) == own_group())
 }
 
 fn listen_to_keys() -> Result<(), Errno> {
