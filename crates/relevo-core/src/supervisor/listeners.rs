@@ -183,7 +183,8 @@ impl Supervisor {
         })
     }
 
-    /// Closes the sockets that no slot serves and no worker has or wants, as Node's primary does.
+    /// Closes the sockets that no slot serves and no worker has or wants, as Node's primary does. A parked
+    /// worker may be called back, and has to listen on them again then.
     pub(super) fn close_unused_listeners(&mut self) {
         let unused: Vec<ListenerId> =
             self.listeners
@@ -193,7 +194,11 @@ impl Supervisor {
                     let held = self.workers.values().any(|worker| {
                         worker.channel_ended.is_none() && worker.doors.contains_key(id)
                     });
-                    !served && !held
+                    let owed = self
+                        .workers
+                        .values()
+                        .any(|worker| worker.is_parked() && worker.owes.contains(id));
+                    !served && !held && !owed
                 })
                 .copied()
                 .collect();

@@ -77,3 +77,19 @@ fn it_counts_for_one_rollout_and_for_all_who_joined_it() {
     let _eligible = s.listens(4, tcp(5000));
     assert_eq!(word(&s, 4), Some(WorkerWord::Starting));
 }
+
+/// The new worker has the address, and closes it: whoever is called back must listen on it again.
+#[test]
+fn what_a_parked_worker_may_need_again_stays_open() {
+    let mut s = Service::running(Spec { probation: secs(1), ..spec(1) });
+    let _eligible = s.listens(1, tcp(4000));
+    let _spawn = s.reload_to(None, Listeners::Changed);
+    let _asks = (s.spawned(2), s.agent(2), s.asks(2, tcp(3000)), s.asks(2, tcp(4000)));
+    let _parks = (s.listening(2, 1), s.listening(2, 2));
+    let _closed = (s.closes(1, 1), s.closes(1, 2), s.stops_accepting(1));
+    check(&s.closes(2, 2), "accept 2/0\neligible 2 for 2 off");
+    let undone = s.exits(2, code(1));
+    check(&undone, "eligible 2 for 1 off\nunpark 1\naccept 1/0");
+    let _listens = s.listens(1, tcp(3000));
+    check(&s.listens(1, tcp(4000)), "notify Ready\naccept 2/0 off\neligible 1 for 2");
+}
