@@ -50,6 +50,7 @@ function onWord(message) {
     case 'unpark': unpark(); break;
     case 'slot': moveTo(message.slot); break;
     case 'limit_requests': limitRequests(message.n); break;
+    case 'ping': pong(); break;
     case 'count': count(message.every_ms); break;
     case 'tally': tally(message.every_ms); break;
     case 'credit': onCredit(message.key, message.n); break;

@@ -18,6 +18,7 @@ function onAccepted(socket) {
   onArrival(socket);
   if (following) track(socket, socket);
   if (counting) countAccepted(socket);
+  if (tellsOfNext) tellOfConnection();
 }
 
 /**

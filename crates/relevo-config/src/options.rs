@@ -67,6 +67,8 @@ pub struct Options {
     pub max_age: Option<Span>,
     /// `--max-requests`: how many requests a worker may be asked.
     pub max_requests: Option<RequestLimit>,
+    /// `--hang-timeout`: how long a worker's event loop may stand still; 0: for ever.
+    pub hang_timeout: Span,
     /// False under `--no-agent`.
     pub agent: bool,
     /// `--node-arg`, in the order given, before those of the program itself.
@@ -128,6 +130,7 @@ impl Default for Options {
             max_memory: None,
             max_age: None,
             max_requests: None,
+            hang_timeout: Span::seconds(30),
             agent: true,
             node_args: Vec::new(),
             cwd: None,
@@ -180,6 +183,7 @@ impl Options {
                 age: self.max_age.map(Span::duration),
                 requests: self.max_requests.map(RequestLimit::get),
             },
+            hang_timeout: Some(self.hang_timeout.duration()).filter(|timeout| !timeout.is_zero()),
             synack_retries: Spec::SYNACK_RETRIES,
         }
     }
@@ -217,6 +221,7 @@ mod tests {
             hooks: HookSpec { there: Vec::new(), timeout: Duration::from_secs(30) },
             hold: Duration::from_secs(10),
             limits: Limits::default(),
+            hang_timeout: Some(Duration::from_secs(30)),
             synack_retries: 5,
         };
         assert_eq!(Options::default().spec(4), expected);

@@ -230,7 +230,7 @@ macro_rules! value {
     };
 }
 
-const TABLE: [Setting; 45] = [
+const TABLE: [Setting; 46] = [
     Setting::new(
         "name",
         "NAME",
@@ -359,6 +359,8 @@ const TABLE: [Setting; 45] = [
         }),
         |options| options.max_requests.iter().map(ToString::to_string).collect(),
     ),
+    value!(Number hang_timeout, "hang-timeout", "TIME",
+        "How long a worker's event loop may stand still before it is killed and started anew; 0: for ever"),
     Setting::new(
         "no-agent",
         "",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Cause, Exit, Failure, Generation, HookFacts, HookFailure, HookId, HookKind, Left, ListenerId,
-    Member, Memory, Outcome, QueryId, RenewalReason, RenewalStart, RequestId, RolloutReport,
+    Member, Memory, Outcome, Pause, QueryId, RenewalReason, RenewalStart, RequestId, RolloutReport,
     ScaleReport, Slot, Tally, Wish, WorkerId,
 };
 
@@ -91,6 +91,21 @@ pub enum Action {
     MeasureMemory {
         /// Whose.
         worker: WorkerId,
+    },
+    /// Ask the worker's agent for a sign of life; answered by `Answered`, or not at all if its event loop
+    /// stands still.
+    Ping {
+        /// Whose.
+        worker: WorkerId,
+    },
+    /// Tell by `ConnectionCame`, once, when a connection comes to any of the sockets.
+    WatchSockets,
+    /// Look at what the worker does, whose event loop seems to stand still; answered by `Examined`.
+    Examine {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
     },
     /// Tell the worker's agent to say when it has been asked so many requests; answered by
     /// `RequestsReached`.
@@ -412,6 +427,15 @@ pub enum Notice {
         worker: WorkerId,
         /// Where.
         slot: Slot,
+    },
+    /// A worker gives no sign of life because somebody has stopped it; told once of each.
+    WorkerPaused {
+        /// Who.
+        worker: WorkerId,
+        /// Where.
+        slot: Slot,
+        /// By what.
+        pause: Pause,
     },
     /// A worker has reached a limit, and is replaced now, or is to be.
     WorkerDue {

@@ -147,6 +147,24 @@ pub enum Event {
         worker: WorkerId,
     },
 
+    /// The agent gives a sign of life: the answer to `Ping`, and once more when a connection comes after
+    /// it had answered that there is none.
+    Answered {
+        /// Whose agent says so.
+        worker: WorkerId,
+        /// How many connections the worker has.
+        connections: u32,
+    },
+    /// A connection has come to one of the sockets, since `WatchSockets`.
+    ConnectionCame,
+    /// `Examine` is done.
+    Examined {
+        /// Who was looked at.
+        worker: WorkerId,
+        /// What was found.
+        found: Standstill,
+    },
+
     /// `OpenMember` succeeded: the socket is bound and listens.
     MemberOpened {
         /// Which socket.
@@ -264,6 +282,30 @@ pub struct Memory {
     pub largest_worker: Option<u64>,
     /// In which part of the time processes have waited for memory of late, per mille.
     pub stalled: Option<u32>,
+}
+
+/// A worker whose event loop stands still, as it was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standstill {
+    /// Why that is nothing to end it for, if it is not.
+    pub pause: Option<Pause>,
+    /// What it does, for a person to read.
+    pub doing: Option<String>,
+    /// Where more about it is written.
+    pub report: Option<String>,
+}
+
+/// Why a worker stands still although nothing is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Somebody has stopped its process, as by SIGSTOP.
+    Stopped,
+    /// A debugger has its process, such as gdb or strace (ptrace(2)).
+    Traced,
+    /// A debugger is connected to its inspector.
+    Inspected,
+    /// Its event loop waits for events: it is the agent that hears nothing.
+    Deaf,
 }
 
 /// The steps of starting a process, in order.

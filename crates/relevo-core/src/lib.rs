@@ -38,7 +38,7 @@ pub use dealer::{
     Dealer, DealerAction, DealerEvent, DealerNotice, Disturbance, GroupView, Load, NotTaken, Seen,
     SeenMember,
 };
-pub use event::{Event, Exit, ExitHow, Left, Memory, SpawnStage};
+pub use event::{Event, Exit, ExitHow, Left, Memory, Pause, SpawnStage, Standstill};
 pub use exit_codes::ExitCodes;
 pub use hook::{HookEnd, HookFacts, HookFailure, HookKind, HookSpec};
 pub use ids::{

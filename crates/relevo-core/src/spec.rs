@@ -50,6 +50,8 @@ pub struct Spec {
     pub hold: Duration,
     /// How much one worker may use up before it is replaced.
     pub limits: Limits,
+    /// How long a worker's event loop may stand still, if there is a limit to that.
+    pub hang_timeout: Option<Duration>,
     /// How often the kernel repeats a SYN-ACK (`net.ipv4.tcp_synack_retries`).
     pub synack_retries: u32,
 }

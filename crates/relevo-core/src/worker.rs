@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::ready::{Readiness, ReadyWhen, Unsaid};
+use crate::supervisor::hang::Pulse;
 use crate::{
     Exit, Generation, Left, Limits, ListenerId, Moved, QueryId, RenewalReason, Slot, SpawnStage,
     Tally, Time, Wish,
@@ -84,6 +85,12 @@ pub(crate) struct Worker {
     pub(crate) over_memory: Option<Time>,
     /// Why it is to be replaced although it serves, if it is.
     pub(crate) due: Option<RenewalReason>,
+    /// Whether its event loop goes round.
+    pub(crate) pulse: Pulse,
+    /// How many connections it had when it answered last.
+    pub(crate) connections: u32,
+    /// Whether people have been told that somebody has stopped it.
+    pub(crate) told_paused: bool,
     /// What it was found to listen on by itself.
     pub(crate) unprotected: Option<Vec<String>>,
 }
@@ -165,6 +172,9 @@ impl Worker {
             limits: Limits::default(),
             over_memory: None,
             due: None,
+            pulse: Pulse::Calm,
+            connections: 0,
+            told_paused: false,
             unprotected: None,
         }
     }
@@ -392,6 +402,15 @@ pub enum Failure {
     },
     /// It had a listening socket, and did not listen, when connections had waited for too long.
     HeldTooLong,
+    /// Its event loop stood still.
+    Hung {
+        /// For how long it answered nothing.
+        silent: Duration,
+        /// What it did meanwhile, for a person to read, if that could be found out.
+        doing: Option<String>,
+        /// Where more about it is written.
+        report: Option<String>,
+    },
     /// It broke the channel's rules.
     Misbehaved {
         /// What it did.

@@ -390,6 +390,36 @@ const MUTATIONS: &[Mutation] = &[
         from: "if worker.last_query >= Some(query) {",
         to: "if worker.last_query > Some(query) {",
     },
+    Mutation {
+        mistake: "a sign of life is not noticed",
+        file: "supervisor/hang.rs",
+        from: "(worker.pulse, worker.connections) = (Pulse::Calm, connections);",
+        to: "worker.connections = connections;",
+    },
+    Mutation {
+        mistake: "rounds count that nobody was there for",
+        file: "supervisor/hang.rs",
+        from: "let counts = self.now.since(due) <= interval / 2;",
+        to: "let counts = true;",
+    },
+    Mutation {
+        mistake: "idle workers are asked on and on",
+        file: "supervisor/hang.rs",
+        from: "some && (self.rounds.stirred || asked.any(busy))",
+        to: "some && (self.rounds.stirred || asked.any(|worker| busy(worker) || true))",
+    },
+    Mutation {
+        mistake: "what a debugger has stopped is ended",
+        file: "supervisor/hang.rs",
+        from: "let Some(pause) = found.pause else { return self.hangs(id, since, found) };",
+        to: "let Some(pause) = found.pause.filter(|_| false) else {\n            return self.hangs(id, since, found);\n        };",
+    },
+    Mutation {
+        mistake: "an address closes that a parked worker may need again",
+        file: "supervisor/listeners.rs",
+        from: "!served && !held && !owed",
+        to: "!served && !held",
+    },
 ];
 
 #[test]

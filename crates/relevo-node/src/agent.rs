@@ -71,6 +71,12 @@ pub enum FromAgent {
     },
     /// The worker has been asked as many requests as [`ToAgent::LimitRequests`] said; sent once.
     RequestsReached,
+    /// A sign of life: the answer to [`ToAgent::Ping`], and once more when a connection comes after it was
+    /// that there is none.
+    Pong {
+        /// How many connections are open, as in [`Load`].
+        connections: u32,
+    },
     /// What the worker carries: the answer to [`ToAgent::Count`], and later changes.
     Load(Load),
     /// What the worker has answered: the answer to [`ToAgent::Tally`], and later changes.
@@ -251,6 +257,8 @@ pub enum ToAgent {
         /// What it said.
         message: Json,
     },
+    /// Give a sign of life.
+    Ping {},
     /// Report the load now, and from now on when the connections change.
     Count {
         /// At most once in so many milliseconds, up to 60000; 0: only now.
@@ -319,6 +327,12 @@ struct Extend {
 }
 
 #[derive(Deserialize)]
+struct Pong {
+    #[serde(deserialize_with = "saturating")]
+    connections: u32,
+}
+
+#[derive(Deserialize)]
 struct PrimaryBranch {
     file: String,
 }
@@ -379,6 +393,10 @@ pub(crate) fn parse(line: &str) -> Result<FromAgent, Violation> {
             Ok(if fits { FromAgent::PrimaryBranch { file } } else { FromAgent::Unknown })
         }
         Some("requests_reached") => Ok(FromAgent::RequestsReached),
+        Some("pong") => {
+            let Pong { connections } = read("pong", line)?;
+            Ok(FromAgent::Pong { connections })
+        }
         Some("tally") => Ok(FromAgent::Tally(read("tally", line)?)),
         Some("load") => Ok(FromAgent::Load(read("load", line)?)),
         Some(_) | None => Ok(FromAgent::Unknown),
@@ -415,6 +433,10 @@ mod tests {
             FromAgent::Hello { node, hands_over: true },
         );
         check(r#"{"cmd":"NODE_RELEVO","v":1,"act":"stopped"}"#, FromAgent::Stopped);
+        check(
+            r#"{"cmd":"NODE_RELEVO","v":1,"act":"pong","connections":7}"#,
+            FromAgent::Pong { connections: 7 },
+        );
         check(
             r#"{"cmd":"NODE_RELEVO","v":1,"act":"left","kinds":{"request":2,"idle":3,"new":9}}"#,
             FromAgent::Left {

@@ -6,6 +6,7 @@
 
 mod holder;
 mod sockets;
+mod threads;
 mod usage;
 
 use std::fs::File;
@@ -14,7 +15,10 @@ use std::path::Path;
 
 pub use holder::{Holder, holder_of_abstract, holder_of_tcp, holder_of_unix};
 pub(crate) use sockets::tcp_listeners;
-pub use sockets::{OpenAddress, OpenListener, connected_peer_ports, listening_sockets};
+pub use sockets::{
+    OpenAddress, OpenListener, connected_peer_ports, has_connection_on, listening_sockets,
+};
+pub use threads::{SystemCall, Thread, is_woken_by, kernel_stack_of, threads_of, tracer_of};
 pub use usage::{allowed_cpus, command_of, cpu_time_of, memory_of};
 
 /// The text of a file, `limit_bytes` of it at most; `None` if it cannot be read.
@@ -22,4 +26,14 @@ pub(crate) fn read_bounded(path: impl AsRef<Path>, limit_bytes: u64) -> Option<S
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(limit_bytes).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Control characters become `?`, and what ends each of several texts a space.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |character| match character {
+        '\0' => ' ',
+        character if char::is_control(character) => '?',
+        character => character,
+    };
+    text.chars().map(shown).collect()
 }

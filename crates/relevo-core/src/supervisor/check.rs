@@ -18,6 +18,7 @@ impl Supervisor {
         self.check_counts()?;
         self.check_places()?;
         self.check_parked()?;
+        self.check_pulses()?;
         self.check_left_slots()?;
         self.check_listeners()?;
         self.check_closed()?;
@@ -197,6 +198,8 @@ impl Supervisor {
                 | Action::InspectSockets { worker }
                 | Action::Eligible { worker, on: true, .. }
                 | Action::MeasureMemory { worker }
+                | Action::Ping { worker }
+                | Action::Examine { worker, .. }
                 | Action::LimitRequests { worker, .. }
                 | Action::LameDuck { worker }
                 | Action::Tally { worker, .. }
@@ -211,6 +214,7 @@ impl Supervisor {
                 | Action::OpenMember { .. }
                 | Action::CloseMember { .. }
                 | Action::Accept { .. }
+                | Action::WatchSockets
                 | Action::EmptyQueues
                 | Action::RunHook { .. }
                 | Action::EndHook { .. }

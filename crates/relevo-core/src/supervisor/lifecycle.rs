@@ -59,6 +59,7 @@ impl Supervisor {
         };
         self.rollout_worker_ready(id, old);
         self.begin_tally(id);
+        self.begin_pulse(id);
         self.has_joined(slot, id);
     }
 

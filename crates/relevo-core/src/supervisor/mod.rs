@@ -10,6 +10,7 @@ mod changed_listeners;
 mod check;
 mod configuration;
 mod final_exit;
+pub(crate) mod hang;
 mod hooks;
 mod lifecycle;
 mod listeners;
@@ -123,6 +124,8 @@ pub struct Supervisor {
     spares: standby::Spares,
     /// Workers that are replaced because they have reached a limit.
     renewals: Renewals,
+    /// When workers are asked for a sign of life.
+    rounds: hang::Rounds,
     stop: Option<stop::Stop>,
     /// Whether any worker has ever been ready: from then on Relevo never gives up.
     ever_ready: bool,
@@ -179,6 +182,7 @@ impl Supervisor {
             scaling: None,
             spares: standby::Spares::default(),
             renewals: Renewals::default(),
+            rounds: hang::Rounds::default(),
             stop: None,
             ever_ready: false,
             outage: None,
@@ -228,7 +232,7 @@ impl Supervisor {
         let all = all.chain(self.probe_deadline());
         let all = all.chain(self.hooks.deadline(self.now));
         let all = all.chain(self.held_back_deadline());
-        let all = all.chain(self.canary_deadline());
+        let all = all.chain(self.canary_deadline()).chain(self.hang_deadline());
         all.min().map(|(at, why)| Deadline { at, why })
     }
 

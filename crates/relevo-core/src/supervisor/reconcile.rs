@@ -33,6 +33,7 @@ impl Supervisor {
         self.step_hooks();
         self.step_rollout();
         self.step_renewals();
+        self.step_hangs();
         self.end_if_all_has_ended();
         self.fill_slots();
         self.step_spares();

@@ -51,6 +51,9 @@ impl Supervisor {
             }
             Event::MemoryMeasured { worker, rss_bytes } => self.memory_measured(worker, rss_bytes),
             Event::RequestsReached { worker } => self.requests_reached(worker),
+            Event::Answered { worker, connections } => self.answered(worker, connections),
+            Event::ConnectionCame => self.connection_came(),
+            Event::Examined { worker, found } => self.examined(worker, found),
             Event::MemberOpened { member, address } => self.member_opened(member, address),
             Event::MemberFailed { member, errno, holder } => {
                 self.member_failed(member, errno, holder);

@@ -166,6 +166,8 @@ pub struct WorkerView {
     pub uptime: Duration,
     /// What it still has to do, where it drains and its agent said so.
     pub left: Option<Left>,
+    /// For how long it has given no sign of life although it was asked, if that is long.
+    pub silent: Option<Duration>,
 }
 
 /// What can be seen of a listener.
@@ -438,6 +440,7 @@ impl<'a> View<'a> {
             word,
             uptime: self.0.now.since(worker.spawned_at),
             left: worker.left,
+            silent: self.0.silent_for(worker),
         }
     }
 

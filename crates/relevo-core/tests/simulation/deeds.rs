@@ -56,8 +56,10 @@ impl World {
 
     /// What it was to do while it hung, it does now.
     pub(crate) fn thaws(&mut self, worker: WorkerId) {
+        let now = self.now;
         let Some(process) = self.processes.get_mut(&worker) else { return };
         process.hung = false;
+        process.thawed = Some(now);
         for deed in std::mem::take(&mut process.postponed) {
             self.soon(1, Happening::Does(worker, deed));
         }
@@ -135,6 +137,7 @@ impl World {
             Message::LimitRequests => {
                 self.soon(60_000, Happening::Does(worker, Deed::ReachesRequests));
             }
+            Message::Ping => self.is_pinged(worker),
             Message::Park => self.parks(worker),
             Message::Unpark => self.serves_again(worker),
             Message::Drain => self.drains(worker),
@@ -204,6 +207,7 @@ impl World {
     fn works_on(&mut self, worker: WorkerId, connection: ConnectionId) {
         self.process(worker).holds.insert(connection);
         self.has_one_more(worker);
+        self.tells_of_connection(worker);
         self.goes_on(worker, connection);
     }
 

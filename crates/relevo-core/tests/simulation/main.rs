@@ -14,6 +14,7 @@ mod books;
 mod canary;
 mod deeds;
 mod handover;
+mod hangs;
 mod history;
 mod hooks;
 mod kernel;

@@ -14,6 +14,10 @@ pub(crate) struct Process {
     /// Its event loop stands still: what it was to do waits in `postponed`.
     pub(crate) hung: bool,
     pub(crate) postponed: Vec<Deed>,
+    /// When it went on after it had stood still.
+    pub(crate) thawed: Option<Duration>,
+    /// It has said that it has no connection, and will say so when one comes.
+    pub(crate) tells_of_next: bool,
     /// Its end of the channel is open.
     pub(crate) channel: bool,
     /// The primary reads from its channel.
@@ -95,6 +99,7 @@ pub(crate) enum Message {
     Taken(ConnectionId),
     Back(ConnectionId),
     LimitRequests,
+    Ping,
     Park,
     Unpark,
     Drain,
@@ -140,6 +145,8 @@ impl Process {
             booted: false,
             hung: false,
             postponed: Vec::new(),
+            thawed: None,
+            tells_of_next: false,
             channel: true,
             heard: true,
             dealer_knows: false,

@@ -298,6 +298,9 @@ impl Rules {
             | Event::AgentArrived { .. }
             | Event::WorkLeft { .. }
             | Event::Tallied { .. }
+            | Event::Answered { .. }
+            | Event::ConnectionCame
+            | Event::Examined { .. }
             | Event::Drained { .. }
             | Event::MemberFailed { .. }
             | Event::SocketsInspected { .. }
@@ -319,7 +322,9 @@ impl Rules {
                 self.may_end(*worker, action);
                 self.known(*worker).killed = true;
             }
-            Action::Tally { worker, .. } => self.may_be_told(*worker, action),
+            Action::Tally { worker, .. } | Action::Ping { worker } => {
+                self.may_be_told(*worker, action);
+            }
             Action::Share { slot, percent } => self.shared(*slot, *percent),
             Action::Park { worker } => {
                 self.may_end(*worker, action);
@@ -384,6 +389,8 @@ impl Rules {
             | Action::InspectSockets { .. }
             | Action::Eligible { on: false, .. }
             | Action::MeasureMemory { .. }
+            | Action::WatchSockets
+            | Action::Examine { .. }
             | Action::LimitRequests { .. }
             | Action::LameDuck { .. }
             | Action::EmptyQueues
@@ -630,8 +637,14 @@ impl Rules {
                 assert_eq!(ends.len(), self.wanted as usize);
                 assert!(ends.iter().all(|(slot, _)| self.ended.contains(slot)), "{notice:?}");
             }
-            Notice::WorkerFailed { worker, .. } => self.known(*worker).failed = true,
-            Notice::HookFailed { .. }
+            Notice::WorkerFailed { worker, failure, .. } => {
+                // Whether it did is checked where that is known: `hangs.rs`.
+                let hung = matches!(failure, Failure::Hung { .. });
+                let known = self.known(*worker);
+                (known.failed, known.forfeit) = (true, known.forfeit || hung);
+            }
+            Notice::WorkerPaused { .. }
+            | Notice::HookFailed { .. }
             | Notice::HookLeftOut { .. }
             | Notice::WorkerLeft { .. }
             | Notice::StartExtended { .. }

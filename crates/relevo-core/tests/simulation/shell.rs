@@ -149,6 +149,9 @@ impl World {
                 self.order(DealerEvent::Eligible { worker, slot, generation, listener, on });
             }
             Action::MeasureMemory { worker } => self.measures(worker),
+            Action::Ping { worker } => self.send(worker, Message::Ping),
+            Action::WatchSockets => self.watches_sockets(),
+            Action::Examine { worker, .. } => self.is_examined(worker),
             Action::LimitRequests { worker, .. } => self.send(worker, Message::LimitRequests),
             // Its connections end one by one, which the simulation's clients do anyway.
             Action::LameDuck { .. } => {}
@@ -366,6 +369,7 @@ impl World {
         let connection = self.connection();
         self.tally.connections += 1;
         self.books.arrives(connection, member);
+        self.stirred();
         self.readable(member);
         for worker in self.acceptors(member) {
             self.soon(3, Happening::Does(worker, Deed::Accepts(member.listener)));
@@ -563,7 +567,7 @@ impl World {
                 ScaleOutcome::Superseded { .. } => tally.scalings_superseded += 1,
                 ScaleOutcome::Aborted => tally.scalings_aborted += 1,
             },
-            Notice::WorkerFailed { failure, .. } => match failure {
+            Notice::WorkerFailed { worker, failure, .. } => match failure {
                 relevo_core::Failure::Exited { .. } => tally.exits += 1,
                 relevo_core::Failure::EndedForGood { .. } => tally.ended_for_good += 1,
                 relevo_core::Failure::SpawnFailed { .. } => tally.spawns_failed += 1,
@@ -572,6 +576,9 @@ impl World {
                 relevo_core::Failure::ChannelLost => tally.channels_lost += 1,
                 relevo_core::Failure::HungUp { .. } | relevo_core::Failure::Canary { .. } => {}
                 relevo_core::Failure::HeldTooLong => tally.ended_as_holders += 1,
+                relevo_core::Failure::Hung { silent, .. } => {
+                    self.ended_for_hanging(*worker, *silent);
+                }
                 relevo_core::Failure::Misbehaved { .. } => tally.misbehaved += 1,
             },
             Notice::WorkerDue { start: RenewalStart::Now, .. } => tally.due_at_once += 1,
@@ -582,6 +589,7 @@ impl World {
             Notice::HookFailed { .. } => tally.hooks_failed += 1,
             Notice::HookLeftOut { .. } => tally.hooks_left_out += 1,
             Notice::AllEnded { .. } => tally.all_ended += 1,
+            Notice::WorkerPaused { .. } => tally.told_paused += 1,
             Notice::WorkerLeft { .. }
             | Notice::Unprotected { .. }
             | Notice::BindFailed { .. }
@@ -615,6 +623,8 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::StoppedAccepting { .. }
             | Event::Drained { .. }
             | Event::Tallied { .. }
+            | Event::ConnectionCame
+            | Event::Examined { .. }
             | Event::SocketsInspected { .. }
             | Event::MemorySeen { .. }
             | Event::MemoryMeasured { .. }

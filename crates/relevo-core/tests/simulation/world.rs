@@ -10,6 +10,7 @@ use relevo_core::{
 };
 
 use crate::books::Books;
+use crate::hangs::hang_timeout_of;
 use crate::history::{History, Step};
 use crate::hooks;
 use crate::kernel::{Kernel, Todo};
@@ -46,6 +47,8 @@ pub(crate) struct World {
     /// More connections than usual come, or very many.
     pub(crate) brisk: bool,
     pub(crate) flooded: bool,
+    /// The supervisor is to be told of the next connection.
+    pub(crate) stirs: bool,
     /// When the last order of the supervisor to the dealer arrives.
     pub(crate) last_order: Duration,
     pub(crate) history: History,
@@ -114,6 +117,7 @@ impl World {
             stop_timeout: Duration::from_secs(1 + random.below(4)),
             keep_trying: random.percent(70),
             limits: any_limits(seed),
+            hang_timeout: hang_timeout_of(seed),
             final_exit_codes: match seed % 7 {
                 3 => [1].into_iter().collect(),
                 5 => [0].into_iter().collect(),
@@ -145,6 +149,7 @@ impl World {
             weights: Weights::new(by_load),
             brisk: false,
             flooded: false,
+            stirs: false,
             rules: Rules::new(spec.clone()),
             places: Places::default(),
             random,

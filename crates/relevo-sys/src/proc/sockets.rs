@@ -68,6 +68,27 @@ pub fn connected_peer_ports(pid: Pid) -> Vec<u16> {
     ports
 }
 
+/// Whether a process has an open connection that it accepted on this port.
+pub fn has_connection_on(pid: Pid, port: u16) -> bool {
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let own: BTreeSet<u64> = open_sockets(&directory).collect();
+    ["tcp", "tcp6"].iter().any(|name| {
+        let table = read_bounded(directory.join("net").join(name), CONNECTIONS_LIMIT_BYTES);
+        has_established(&table.unwrap_or_default(), &own, port)
+    })
+}
+
+fn has_established(table: &str, own: &BTreeSet<u64>, port: u16) -> bool {
+    table.lines().any(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().take(10).collect();
+        let &[_, local, _, state, _, _, _, _, _, inode] = fields.as_slice() else { return false };
+        let is_own = inode.parse().is_ok_and(|inode| own.contains(&inode));
+        is_own
+            && state == TCP_ESTABLISHED
+            && parse_address(local).is_some_and(|local| local.port() == port)
+    })
+}
+
 /// The remote ports of those of a table's sockets that are among these.
 fn peer_ports<'a>(table: &'a str, own: &'a BTreeSet<u64>) -> impl Iterator<Item = u16> + 'a {
     table.lines().filter_map(|line| {
@@ -126,6 +147,7 @@ pub(super) fn open_sockets(process: &Path) -> impl Iterator<Item = u64> + use<> 
 }
 
 /// States of the kernel's `net/tcp_states.h`, as these tables print them.
+const TCP_ESTABLISHED: &str = "01";
 const TCP_LISTEN: &str = "0A";
 const UDP_UNCONNECTED: &str = "07";
 

@@ -6,7 +6,7 @@ use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::Pid;
 use rustix::thread::sched_getaffinity;
 
-use super::read_bounded;
+use super::{printable, read_bounded};
 
 const STATUS_LIMIT_BYTES: u64 = 4096;
 
@@ -64,7 +64,7 @@ fn parse_resident_pages(statm: &str) -> Option<u64> {
 
 /// `utime` and `stime` of `stat`, fields 14 and 15. The second field, the name in parentheses, may
 /// itself have spaces and parentheses in it.
-fn parse_cpu_ticks(stat: &str) -> Option<u64> {
+pub(super) fn parse_cpu_ticks(stat: &str) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
@@ -78,19 +78,10 @@ fn parse_start_ticks(stat: &str) -> Option<u64> {
     after_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-fn ticks_to_time(ticks: u64, per_second: u64) -> Duration {
+pub(super) fn ticks_to_time(ticks: u64, per_second: u64) -> Duration {
     let per_second = per_second.max(1);
     let nanos = ticks % per_second * 1_000_000_000 / per_second;
     Duration::from_secs(ticks / per_second) + Duration::from_nanos(nanos)
-}
-
-fn printable(text: &str) -> String {
-    let shown = |character| match character {
-        '\0' => ' ',
-        character if char::is_control(character) => '?',
-        character => character,
-    };
-    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use relevo_core::{
     DealerNotice, Disturbance, Exit, ExitHow, Failure, Generation, HookFailure, HookKind, Left,
-    ListenerId, Memory, Moved, Notice, Outcome, Refusal, RenewalReason, RenewalStart,
+    ListenerId, Memory, Moved, Notice, Outcome, Pause, Refusal, RenewalReason, RenewalStart,
     RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Tally, Unsaid, Waits, WorkerId,
 };
 use relevo_sys::{Signal, signals};
@@ -117,6 +117,9 @@ pub(crate) fn line(notice: &Notice, pid: impl Fn(WorkerId) -> Option<u32>) -> St
         }
         Notice::WorkerLeaving { worker, slot } => {
             format!("slot {slot}: {} wants to leave; starting another first", who(worker))
+        }
+        Notice::WorkerPaused { worker, slot, pause } => {
+            format!("slot {slot}: {} {}", who(worker), paused(*pause))
         }
         Notice::WorkerDue { worker, slot, reason, start } => {
             let (why, start) = (renewal_reason(reason), renewal_start(*start));
@@ -532,6 +535,9 @@ pub(crate) fn failed(failure: &Failure) -> String {
         Failure::NotReady { waited, missing, unsaid, unprotected } => {
             not_ready(*waited, missing, unsaid.as_ref(), unprotected)
         }
+        Failure::Hung { silent, doing, report } => {
+            hung(*silent, doing.as_deref(), report.as_deref())
+        }
         Failure::AskedToLeave => "left by its own wish".to_owned(),
         Failure::ChannelLost => "closed its channel to Relevo and went on running".to_owned(),
         Failure::HungUp { addresses } => {
@@ -555,6 +561,30 @@ pub(crate) fn failed(failure: &Failure) -> String {
 }
 
 /// What a new worker answered, and the old ones did, as the end of a sentence.
+fn hung(silent: Duration, doing: Option<&str>, report: Option<&str>) -> String {
+    let doing = doing.map(|doing| format!(": {doing}")).unwrap_or_default();
+    let report = report.map(|path| format!("; see {path}")).unwrap_or_default();
+    format!("hung, no answer for {} (--hang-timeout){doing}{report}", seconds(silent))
+}
+
+/// Why a worker that gives no sign of life is left alone.
+fn paused(pause: Pause) -> &'static str {
+    match pause {
+        Pause::Stopped => {
+            "gives no sign of life: its process was stopped, as by SIGSTOP; it is left alone"
+        }
+        Pause::Traced => {
+            "gives no sign of life: a debugger has its process (ptrace); it is left alone"
+        }
+        Pause::Inspected => {
+            "gives no sign of life: a debugger is connected to its inspector; it is left alone"
+        }
+        Pause::Deaf => {
+            "gives no sign of life although it waits for events: the app may have removed the listeners for 'internalMessage' that the agent needs; it is left alone"
+        }
+    }
+}
+
 fn canary(new: &Tally, old: &Tally) -> String {
     format!(
         "answered {} of {} requests with errors, the old ones {} of {}",

@@ -23,6 +23,7 @@ mod agent_file;
 mod clock;
 mod control;
 pub(crate) mod environment;
+mod examine;
 mod hooks;
 mod hub;
 mod inspect_port;
@@ -65,6 +66,7 @@ use relevo_sys::{Errno, Pid};
 use agent_file::AgentFile;
 use clock::Clock;
 use control::{Control, Wish};
+use examine::Examinations;
 use hooks::{Around, Hooks};
 pub(crate) use hub::DrainWords;
 use hub::{HubHandle, Told};
@@ -95,6 +97,7 @@ pub(crate) struct Primary {
     processes: Processes,
     notifications: Notifications,
     probes: Probes,
+    examinations: Examinations,
     hooks: Hooks,
     output: Output,
     control: Control,
@@ -198,6 +201,7 @@ impl Primary {
             Token::Notification(worker) => self.on_notification(worker),
             Token::Probe(worker) => self.on_probe(worker),
             Token::Hook(hook) => self.on_hook_end(hook),
+            Token::Examined => self.on_examined(),
             Token::HookOutput(hook, stream) => {
                 let _more = self.hooks.read(hook, stream, &self.output);
             }

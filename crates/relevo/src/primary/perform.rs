@@ -41,6 +41,9 @@ impl Primary {
                 self.events
                     .extend(measured.map(|rss_bytes| Event::MemoryMeasured { worker, rss_bytes }));
             }
+            Action::Ping { worker } => self.hub.ping(worker),
+            Action::WatchSockets => self.hub.watch_sockets(),
+            Action::Examine { worker, slot } => self.examine(worker, slot),
             Action::LimitRequests { worker, requests } => {
                 self.hub.limit_requests(worker, requests);
             }

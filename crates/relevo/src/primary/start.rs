@@ -19,6 +19,7 @@ use relevo_wire::ExitCode;
 use super::agent_file::AgentFile;
 use super::clock::Clock;
 use super::control::Control;
+use super::examine::Examinations;
 use super::hooks::Hooks;
 use super::hub::{DrainWords, HubHandle, HubSettings, Inherited};
 use super::notifications::Notifications;
@@ -132,6 +133,7 @@ impl Primary {
             processes: Processes::default(),
             notifications: Notifications::default(),
             probes: Probes::default(),
+            examinations: Examinations::new().map_err(system("cannot make an event descriptor"))?,
             hooks: Hooks::default(),
             output,
             control,

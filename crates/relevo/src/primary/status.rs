@@ -157,7 +157,9 @@ fn slot(view: SlotView, around: &Surroundings<'_>) -> wire::Slot {
     wire::Slot {
         slot: view.slot.0,
         state: match view.word {
-            SlotWord::Ready if around.is_blocked(view.slot) => wire::SlotState::Hung,
+            SlotWord::Ready if around.is_blocked(view.slot) || is_silent(&view) => {
+                wire::SlotState::Hung
+            }
             SlotWord::Ready => wire::SlotState::Ready,
             // The last of its workers is on its way out.
             SlotWord::Vacant | SlotWord::Leaving => wire::SlotState::Vacant,
@@ -170,6 +172,12 @@ fn slot(view: SlotView, around: &Surroundings<'_>) -> wire::Slot {
         renewal: view.renewal.as_ref().map(renewal),
         workers: view.workers.into_iter().map(|view| worker(view, around)).collect(),
     }
+}
+
+/// Whether its worker owes a sign of life.
+fn is_silent(view: &SlotView) -> bool {
+    let serves = |worker: &&WorkerView| worker.word == WorkerWord::Ready;
+    view.workers.iter().find(serves).is_some_and(|worker| worker.silent.is_some())
 }
 
 fn renewal(view: &RenewalView) -> wire::Renewal {

@@ -30,6 +30,8 @@ pub(crate) enum Token {
     /// A hook's process: its pidfd.
     Hook(HookId),
     HookOutput(HookId, Stream),
+    /// Workers that hang have been looked at.
+    Examined,
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -54,6 +56,7 @@ impl Token {
             Self::Hook(hook) => (13, hook.0),
             Self::HookOutput(hook, Stream::Out) => (14, hook.0),
             Self::HookOutput(hook, Stream::Err) => (15, hook.0),
+            Self::Examined => (16, 0),
         };
         (kind << KIND_SHIFT) | (payload & PAYLOAD)
     }
@@ -79,6 +82,7 @@ impl Token {
             13 => Self::Hook(HookId(payload)),
             14 => Self::HookOutput(HookId(payload), Stream::Out),
             15 => Self::HookOutput(HookId(payload), Stream::Err),
+            16 => Self::Examined,
             _ => return None,
         })
     }
@@ -99,6 +103,7 @@ mod tests {
             Token::Hub,
             Token::Watch,
             Token::Terminal,
+            Token::Examined,
             Token::Process(worker),
             Token::Launch(worker),
             Token::Output(worker, Stream::Out),

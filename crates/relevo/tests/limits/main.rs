@@ -4,6 +4,7 @@
 mod support;
 
 mod documents;
+mod hang;
 mod memory;
 mod turns;
 

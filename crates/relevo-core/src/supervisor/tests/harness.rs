@@ -41,6 +41,7 @@ pub(super) fn spec(slots: u32) -> Spec {
         hooks: HookSpec::default(),
         hold: secs(3600 * 24),
         limits: Limits::default(),
+        hang_timeout: None,
         synack_retries: 5,
     }
 }
@@ -316,6 +317,9 @@ fn line(action: &Action) -> Option<String> {
             format!("eligible {worker} for {listener}{}", off(on))
         }
         Action::MeasureMemory { worker } => format!("measure {worker}"),
+        Action::Ping { worker } => format!("ping {worker}"),
+        Action::WatchSockets => "watch sockets".to_owned(),
+        Action::Examine { worker, .. } => format!("examine {worker}"),
         Action::LimitRequests { worker, requests } => format!("limit {worker} to {requests}"),
         Action::LameDuck { worker } => format!("lame duck {worker}"),
         Action::EmptyQueues => "empty queues".to_owned(),

@@ -8,6 +8,7 @@ mod crash;
 mod drain;
 mod final_exit;
 mod first_start;
+mod hang;
 mod harness;
 mod hooks;
 mod leave;

@@ -181,6 +181,14 @@ impl HubHandle {
         self.order(Order::LimitRequests { worker, requests });
     }
 
+    pub(crate) fn ping(&self, worker: WorkerId) {
+        self.order(Order::Ping { worker });
+    }
+
+    pub(crate) fn watch_sockets(&self) {
+        self.order(Order::WatchSockets);
+    }
+
     pub(crate) fn lame_duck(&self, worker: WorkerId) {
         self.order(Order::LameDuck { worker });
     }

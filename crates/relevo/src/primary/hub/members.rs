@@ -75,6 +75,7 @@ impl Hub {
                         wish.address.clone()
                     }
                 };
+                self.stir.add(&socket.socket);
                 self.members.insert(member, socket);
                 if member.seat != Seat::Common {
                     self.deal(DealerEvent::Joined { member });
@@ -98,6 +99,7 @@ impl Hub {
             DealerEvent::Closed { member }
         });
         if let Some(socket) = self.members.remove(&member) {
+            self.stir.remove(&socket.socket);
             if socket.is_known_to_poller {
                 // A duplicate may live on in a worker, so closing ours alone would not do.
                 let _ = self.poller.remove(&socket.socket);

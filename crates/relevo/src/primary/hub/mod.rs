@@ -19,6 +19,7 @@
 //! | `members.rs`, `wishes.rs`, `aside.rs` | listening sockets |
 //! | `dealing.rs` | carrying out what the dealer decides |
 //! | `probes.rs` | asking a worker whether it is ready |
+//! | `stir.rs` | noticing that a connection has come |
 //! | `handover.rs` | connections that workers give away |
 //! | `tickets.rs` | the keys of TLS sessions |
 
@@ -32,6 +33,7 @@ mod members;
 mod order;
 mod probes;
 mod said;
+mod stir;
 mod thread;
 mod tickets;
 mod token;
@@ -51,6 +53,7 @@ pub(crate) use handover::DrainWords;
 use members::MemberSocket;
 pub(crate) use order::Sight;
 use order::{Ends, Report};
+use stir::Stir;
 use tickets::Tickets;
 use wire::{Connections, Wire};
 pub(crate) use wishes::Inherited;
@@ -73,6 +76,7 @@ struct Hub {
     /// Whose wires may have something to write.
     talked_to: BTreeSet<WorkerId>,
     members: BTreeMap<Member, MemberSocket>,
+    stir: Stir,
     connections: Connections,
     /// Those of them that a worker handed over.
     arrivals: BTreeMap<u64, Arrived>,

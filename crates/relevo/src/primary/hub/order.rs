@@ -93,6 +93,11 @@ pub(super) enum Order {
         worker: WorkerId,
         requests: u64,
     },
+    Ping {
+        worker: WorkerId,
+    },
+    /// Tell, once, when a connection comes to any of the sockets.
+    WatchSockets,
     LameDuck {
         worker: WorkerId,
     },

@@ -157,6 +157,7 @@ impl Hub {
                 Event::WorkLeft { worker, left: count(left), moved }
             }
             FromAgent::RequestsReached => Event::RequestsReached { worker },
+            FromAgent::Pong { connections } => Event::Answered { worker, connections },
             FromAgent::Drained => Event::Drained { worker },
             FromAgent::Ready => return self.said_ready(worker),
             FromAgent::Extend { ms } => {

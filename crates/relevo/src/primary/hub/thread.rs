@@ -12,6 +12,7 @@ use relevo_sys::poll::{Interest, Poller, Ready};
 use super::super::clock::Clock;
 use super::members::MemberSocket;
 use super::order::{Ends, Order, Report, Sight};
+use super::stir::Stir;
 use super::tickets::Tickets;
 use super::token::Token;
 use super::{Hub, HubSettings};
@@ -36,6 +37,7 @@ impl Hub {
     ) -> Result<Self, Errno> {
         let poller = Poller::new()?;
         poller.add(&ends.bell, Token::Orders.pack(), Interest::READ)?;
+        let stir = Stir::new()?;
         Ok(Self {
             poller,
             now: clock.now(),
@@ -48,6 +50,7 @@ impl Hub {
             wires: BTreeMap::new(),
             talked_to: BTreeSet::new(),
             members: BTreeMap::new(),
+            stir,
             connections: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             probes: BTreeMap::new(),
@@ -117,6 +120,7 @@ impl Hub {
                 }
             }
             Some(Token::Member(member)) => self.deal(DealerEvent::Readable { member }),
+            Some(Token::Stir) => self.has_stirred(),
             None => {}
         }
         true
@@ -173,6 +177,8 @@ impl Hub {
             Order::LimitRequests { worker, requests } => {
                 self.tell_agent(worker, ToAgent::LimitRequests { n: requests });
             }
+            Order::Ping { worker } => self.tell_agent(worker, ToAgent::Ping {}),
+            Order::WatchSockets => self.watch_sockets(),
             Order::LameDuck { worker } => self.tell_agent(worker, ToAgent::LameDuck {}),
             Order::AllowLeave { worker } => self.allow_leave(worker),
             Order::DrainWords(words) => self.drain_words = words,

@@ -9,6 +9,8 @@ pub(super) enum Token {
     Orders,
     Channel(WorkerId),
     Member(Member),
+    /// A connection has come to a socket that the kernel gives to workers.
+    Stir,
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -20,6 +22,7 @@ impl Token {
             Self::Orders => (0, 0),
             Self::Channel(worker) => (1, worker.0),
             Self::Member(member) => (2, pack_member(member)),
+            Self::Stir => (3, 0),
         };
         (kind << KIND_SHIFT) | (payload & PAYLOAD)
     }
@@ -31,6 +34,7 @@ impl Token {
             0 => Self::Orders,
             1 => Self::Channel(WorkerId(payload)),
             2 => Self::Member(unpack_member(payload)?),
+            3 => Self::Stir,
             _ => return None,
         })
     }
@@ -68,6 +72,7 @@ mod tests {
         let member = |seat| Member { listener: ListenerId(u32::MAX), seat };
         for token in [
             Token::Orders,
+            Token::Stir,
             Token::Channel(WorkerId(123_456_789_012)),
             Token::Member(member(Seat::Common)),
             Token::Member(member(Seat::Front)),
