@@ -147,7 +147,7 @@ fn a_canary_needs_what_it_is_judged_by() {
 
 #[test]
 fn what_is_not_built_is_not_known() {
-    for option in ["--hang-timeout 1s", "--admin off"] {
+    for option in ["--admin off"] {
         let name = option.split(' ').next().unwrap_or_default();
         check(&format!("run {option} kitchen.js"), 2, &["there is no option", name]);
     }

@@ -15,7 +15,6 @@ const ABSENT: &[&str] = &[
     "service install",
     "completions",
     "man",
-    "--hang-timeout",
     "--admin",
     "steer",
 ];
