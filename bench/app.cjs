@@ -12,4 +12,4 @@ const server = http.createServer((request, response) => {
   request.resume();
 });
 
-server.listen(Number(process.env.PORT), '127.0.0.1');
+server.listen({ port: Number(process.env.PORT), host: '127.0.0.1', reusePort: process.env.REUSE_PORT === '1' });

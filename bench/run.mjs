@@ -43,7 +43,7 @@ async function main() {
   const settings = { ...(options.short ? short : full), ...options.settings };
   const wanted = measures.filter(({ name }) => options.only.includes(name));
   const available = choosePeers(wanted, options);
-  const { chosen, skipped } = await chooseMeasures(wanted, options);
+  const chosen = await chooseMeasures(wanted, options);
 
   const facts = await environment(options.tools, available);
   console.log(Object.entries(facts).map(([key, value]) => `${key}: ${value}`).join('\n'));
@@ -52,20 +52,16 @@ async function main() {
   for (const measure of chosen) {
     const names = measure.peers.filter((name) => available.includes(name));
     const collect = measure.collect ?? ((...args) => interleave(measure, ...args));
-    const samples = await collect(names, { runs: options.runs, tools: options.tools, settings, progress });
+    const samples = await collect(names, { runs: options.runs * (options.short ? 1 : measure.times ?? 1), tools: options.tools, settings, progress });
     progress('');
     const summaries = Object.fromEntries(names.map((name) => [name, summarize(samples[name])]));
-    const verdicts = options.short ? [] : judge(measure.bars, summaries);
-    results.push({ measure, summaries, verdicts, settings });
+    const verdicts = options.short ? [] : judge(measure.bars, summaries, samples);
+    results.push({ measure, summaries, verdicts, settings, runs: Math.max(...Object.values(samples).map((all) => all.length)) });
     print(results.at(-1));
   }
 
   if (options.write) {
-    const left = measures.filter((measure) => !chosen.includes(measure)).map((measure) => {
-      const reason = skipped.get(measure);
-      return reason ? `${measure.title} (${reason})` : measure.title;
-    });
-    write(options.document, { date: options.date, runs: options.runs, facts, results, left });
+    write(options.document, { date: options.date, facts, results, titlesInOrder: measures.map(({ title }) => title) });
   }
   const missed = results.flatMap(({ verdicts }) => verdicts).filter(({ verdict }) => verdict !== 'reached' && !(options.peersOnly && verdict === 'not measured'));
   if (missed.length > 0) {
@@ -87,14 +83,13 @@ function choosePeers(chosen, { tools, peersOnly }) {
 
 // What this Relevo cannot do yet is left out, and that is said.
 async function chooseMeasures(wanted, { tools }) {
-  const skipped = new Map();
+  const chosen = [];
   for (const measure of wanted) {
     const reason = existsSync(tools.relevo) ? await measure.unavailable?.(tools) : null;
-    if (!reason) continue;
-    skipped.set(measure, reason);
-    console.error(`skipped: ${measure.name}: ${reason}`);
+    if (reason) console.error(`skipped: ${measure.name}: ${reason}`);
+    else chosen.push(measure);
   }
-  return { chosen: wanted.filter((measure) => !skipped.has(measure)), skipped };
+  return chosen;
 }
 
 // One line that is written over, on a terminal only.

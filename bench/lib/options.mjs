@@ -18,7 +18,7 @@ bars were reached. Exit code: 0, or 1 if a bar was missed, or 2 for wrong usage.
   --peers-only    leave Relevo out if it has not been built
   --node PATH     the node that runs the apps (default: node 22 of fixtures/node)
   --relevo PATH   default: target/release/relevo
-  --write         write docs/benchmarks.md, with the measures that were run
+  --write         put the measures that were run into docs/benchmarks.md; the others stay
   --date DATE     the date to put there (default: today, UTC)
   --help
 `;

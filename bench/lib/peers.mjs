@@ -30,6 +30,7 @@ const reloadTimeoutMs = 60_000;
 
 export const peers = {
   'bare': startBare,
+  'bare-one-port': startBareOnOnePort,
   'cluster': (tools, shape) => startCluster(tools, shape, 'rr'),
   'cluster-none': (tools, shape) => startCluster(tools, shape, 'none'),
   'pm2': startPm2,
@@ -42,6 +43,7 @@ export const peers = {
 
 export const titles = {
   'bare': 'bare node, one port each',
+  'bare-one-port': 'bare node, one port (reusePort)',
   'cluster': 'cluster, round robin',
   'cluster-none': 'cluster, SCHED_NONE',
   'pm2': 'PM2',
@@ -91,7 +93,17 @@ export function launch(name, tools, shape) {
 async function startBare({ node }, { workers, app, env, stdout }) {
   const ports = [];
   while (ports.length < workers) ports.push(await freePort());
-  const children = ports.map((port) => supervise(node, [app], { ...env, PORT: port }, stdout));
+  return bare(ports, ports.map((port) => supervise(node, [app], { ...env, PORT: port }, stdout)));
+}
+
+// What the kernel's choice among the sockets of one port costs by itself, with nobody in charge of them.
+async function startBareOnOnePort({ node }, { workers, app, env, stdout }) {
+  const port = await freePort();
+  const one = () => supervise(node, [app], { ...env, PORT: port, REUSE_PORT: '1' }, stdout);
+  return bare([port], Array.from({ length: workers }, one));
+}
+
+function bare(ports, children) {
   return {
     ports,
     primaries: () => [],

@@ -1,12 +1,12 @@
 // The results as text for the terminal and as docs/benchmarks.md.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 
 import { run } from './children.mjs';
 import { isRelevo, titles, version, workers } from './peers.mjs';
 import { markdown, plain, spread } from './table.mjs';
 
-// A result is { measure, summaries, verdicts, settings }.
+// A result is { measure, summaries, verdicts, settings, runs }.
 export function print(result) {
   const { measure, summaries, verdicts, settings } = result;
   console.log(`\n${measure.title}: ${measure.what(settings).replaceAll(/[*`]/g, '')}\n`);
@@ -30,24 +30,32 @@ export async function environment(tools, names) {
   };
 }
 
-export function write(file, { date, runs, facts, results, left }) {
-  const sections = results.map(({ measure, summaries, verdicts, settings }) => [
-    `## ${measure.title}`,
-    `${measure.what(settings)}.`,
-    markdown(...table(measure, summaries)),
-    ...(verdicts.length > 0 ? [markdown(...verdictTable(verdicts))] : []),
-  ].join('\n\n'));
+// Sections of measures that were not run are left as they are: each says when and with what it was measured.
+export function write(file, { date, facts, results, titlesInOrder }) {
+  const sections = existing(file);
+  for (const { measure, summaries, verdicts, settings, runs } of results) {
+    sections.set(measure.title, [
+      `## ${measure.title}`,
+      `${measure.what(settings)}.`,
+      `*${date}: ${runs} interleaved runs; ${Object.values(facts).join('; ')}.*`,
+      markdown(...table(measure, summaries)),
+      ...(verdicts.length > 0 ? [markdown(...verdictTable(verdicts))] : []),
+    ].join('\n\n'));
+  }
   writeFileSync(file, `${[
     '# Benchmarks',
     '<!-- Written by `node bench/run.mjs --write`; do not edit. -->',
-    `Measured on ${date}, client and servers on one machine over loopback: read the ratios, not the absolute values.`,
-    markdown(['', ''], [
-      ['machine', facts.machine], ['kernel', facts.kernel], ['versions', facts.versions], ['load from', facts.generators],
-      ['settings', `${workers} workers each where nothing else is said; ${runs} interleaved runs, each on a peer started afresh; median (lowest–highest)`],
-    ]).replace('---:', '---'),
-    ...sections,
-    ...(left.length > 0 ? [`Not part of this run: ${left.join(', ')}.`] : []),
+    'Client and servers on one machine over loopback: read the ratios, not the absolute values. '
+      + `${workers} workers each where nothing else is said; the runs of the peers take turns, each on a peer started afresh; median (lowest–highest).`,
+    ...titlesInOrder.filter((title) => sections.has(title)).map((title) => sections.get(title)),
   ].join('\n\n')}\n`);
+}
+
+// The sections of the document by their titles.
+function existing(file) {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const parts = text.split(/^(?=## )/m).slice(1);
+  return new Map(parts.map((part) => [/^## (.*)/.exec(part)[1], part.trim()]));
 }
 
 function table(measure, summaries) {

@@ -1,10 +1,13 @@
 // Whether a measure's bars were reached.
+import { median } from './stats.mjs';
 
 // `value` of a bar gets the medians of every peer ({ peer: { key: median } }), or, if the bar is
-// for the worst run, the highest. Resolves to lines of { text, value, limit, verdict }.
-export function judge(bars, summaries) {
+// for the worst run, the highest; with `paired` it gets the samples of one run after the other, and the median of what comes of
+// that counts: where a machine is slower in some minutes than in others, peers are compared within a run only.
+// Resolves to lines of { text, value, limit, verdict }.
+export function judge(bars, summaries, samples) {
   return bars.map((bar) => {
-    const value = valueOf(bar, summaries);
+    const value = bar.paired ? pairedValueOf(bar, samples) : valueOf(bar, summaries);
     const [limit, ok] = bar.atLeast !== undefined ? [`≥ ${bar.atLeast}`, value >= bar.atLeast]
       : bar.below !== undefined ? [`< ${bar.below}`, value < bar.below]
       : [`≤ ${bar.atMost}`, value <= bar.atMost];
@@ -13,13 +16,26 @@ export function judge(bars, summaries) {
   });
 }
 
+function pairedValueOf(bar, samples) {
+  const runs = Math.min(...Object.values(samples).map((all) => all.length));
+  const values = Array.from({ length: runs }, (_, run) => {
+    const ofRun = Object.fromEntries(Object.entries(samples).map(([peer, all]) => [peer, all[run]]));
+    return tried(() => bar.value(ofRun));
+  });
+  return values.includes(null) ? null : median(values);
+}
+
 function valueOf(bar, summaries) {
   const figures = {};
   for (const [peer, summary] of Object.entries(summaries)) {
     figures[peer] = Object.fromEntries(Object.entries(summary).map(([key, value]) => [key, value?.[bar.worst ? 'max' : 'median'] ?? NaN]));
   }
+  return tried(() => bar.value(figures));
+}
+
+function tried(compute) {
   try {
-    const value = bar.value(figures);
+    const value = compute();
     return Number.isFinite(value) ? value : null;
   } catch (error) {
     // A peer that was left out.
