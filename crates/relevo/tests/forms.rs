@@ -47,7 +47,7 @@ use forms::rows::{Row, rows};
 use support::nodes::MAJORS;
 
 /// How many services live at the same time.
-const ABREAST: usize = 3;
+const ABREAST: usize = 4;
 
 #[test]
 fn every_form_on_every_major_under_every_balance() {
