@@ -4,12 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { start } from '../lib/peers.mjs';
 import { voluntarySwitches } from '../lib/proc.mjs';
 
-const settleMs = 3000;
+// Workers are asked for a sign of life (--hang-timeout) once more up to 10 s after their last connection has come.
+const settleMs = 12_000;
 
 export const wakeups = {
   name: 'wakeups',
   title: 'Wake-ups of the idle manager',
-  what: ({ idleSeconds }) => `voluntary context switches of all threads of the manager’s processes in ${idleSeconds} s without a connection; all peers in the same window, once`,
+  what: ({ idleSeconds }) => `voluntary context switches of all threads of the manager’s processes in ${idleSeconds} s without a connection, from 12 s after the last one on: until then Relevo may ask its workers once more for a sign of life; all peers in the same window, once`,
   peers: ['cluster', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: { switches: ['wake-ups', 0] },
 
