@@ -5,10 +5,10 @@ import { cpuSeconds } from '../lib/proc.mjs';
 export const keepAlive = {
   name: 'keep-alive',
   title: 'Keep-alive throughput',
-  what: ({ wrkSeconds }) => `requests per second over 64 connections, from two \`wrk -t1 -c32\`, for ${wrkSeconds} s, and the workers' CPU time for each; three times as many runs as usual, compared within each run, since runs differ by more than the peers do. With one port for both workers the kernel deals 64 connections by a hash, so seldom evenly, and both generators talk to both workers: what that costs by itself, bare node on one port shows`,
+  what: ({ wrkSeconds }) => `requests per second over 64 connections, from two \`wrk -t1 -c32\`, for ${wrkSeconds} s, and the workers' CPU time for each; twice as many runs as usual, compared within each run, since runs differ by more than the peers do. With one port for both workers the kernel deals 64 connections by a hash, so seldom evenly, and both generators talk to both workers: what that costs by itself, bare node on one port shows`,
   peers: ['bare', 'bare-one-port', 'cluster', 'cluster-none', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: { perSecond: ['requests/s', 0], cpuMicros: ['CPU µs/request', 1], errors: ['errors', 0] },
-  times: 3,
+  times: 2,
 
   async sample(peer, { warmUpRequests, wrkSeconds }) {
     await ab(peer, { requests: warmUpRequests, concurrency: 50, generators: 2 });
