@@ -8,7 +8,7 @@ use relevo_core::{
     ListenerId, Memory, Moved, Notice, Outcome, Pause, Refusal, RenewalReason, RenewalStart,
     RolloutReport, ScaleOutcome, ScaleReport, Slot, Spec, Tally, Unsaid, Waits, WorkerId,
 };
-use relevo_sys::{Signal, signals};
+use relevo_sys::{Errno, Signal, signals};
 
 use super::status;
 
@@ -530,7 +530,8 @@ pub(crate) fn failed(failure: &Failure) -> String {
             ended(exit)
         ),
         Failure::SpawnFailed { stage, errno } => {
-            format!("could not be started: {stage}: {}", error_text(*errno))
+            let (why, remedy) = (error_text(*errno), remedy(*errno));
+            format!("could not be started: {stage}: {why}{remedy}")
         }
         Failure::NotReady { waited, missing, unsaid, unprotected } => {
             not_ready(*waited, missing, unsaid.as_ref(), unprotected)
@@ -561,6 +562,15 @@ pub(crate) fn failed(failure: &Failure) -> String {
 }
 
 /// What a new worker answered, and the old ones did, as the end of a sentence.
+/// What to do where a limit of the system is the reason that a process cannot be started.
+fn remedy(errno: i32) -> &'static str {
+    match Errno::from_raw_os_error(errno) {
+        Errno::MFILE => ": raise the limit of open files (ulimit -n, LimitNOFILE=)",
+        Errno::AGAIN => ": raise the limit of processes (ulimit -u, TasksMax=)",
+        _ => "",
+    }
+}
+
 fn hung(silent: Duration, doing: Option<&str>, report: Option<&str>) -> String {
     let doing = doing.map(|doing| format!(": {doing}")).unwrap_or_default();
     let report = report.map(|path| format!("; see {path}")).unwrap_or_default();
