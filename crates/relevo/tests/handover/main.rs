@@ -4,6 +4,7 @@
 mod support;
 
 mod balance;
+mod far;
 mod life;
 mod reload;
 mod stays;

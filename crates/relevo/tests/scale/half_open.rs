@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::far::{Arrivals, HANDSHAKE, Visit, counters, far_away, half_open};
+use crate::arrivals::{Arrivals, DELAY, HANDSHAKE, Visit};
 use crate::slots;
+use crate::support::far::{counters, far_away, half_open};
 use crate::support::ports::port;
 use crate::support::service::{Service, Setup, signal_process};
 use crate::support::{eventually, fixture};
@@ -102,20 +103,22 @@ fn while_scaling(balance: &str, dealing: &str) {
 
 #[test]
 fn scaling_loses_none_to_the_sockets_of_each_slot() {
-    far_away("half_open::scaling_loses_none_to_the_sockets_of_each_slot", || {
+    far_away("half_open::scaling_loses_none_to_the_sockets_of_each_slot", DELAY, || {
         while_scaling("kernel", "kernel");
     });
 }
 
 #[test]
 fn scaling_loses_none_that_are_dealt() {
-    far_away("half_open::scaling_loses_none_that_are_dealt", || while_scaling("auto", "front"));
+    far_away("half_open::scaling_loses_none_that_are_dealt", DELAY, || {
+        while_scaling("auto", "front");
+    });
 }
 
 /// Where a SYN-ACK is repeated once, the sockets of slots that have left close after 3 s.
 #[test]
 fn the_end_of_a_slots_sockets_loses_none() {
-    far_away("half_open::the_end_of_a_slots_sockets_loses_none", || {
+    far_away("half_open::the_end_of_a_slots_sockets_loses_none", DELAY, || {
         std::fs::write("/proc/sys/net/ipv4/tcp_synack_retries", "1").expect("a setting");
         let mut scene = Scene::begin("kernel", 0);
         for _ in 0..3 {
@@ -145,12 +148,14 @@ fn while_workers_go(balance: &str) {
 
 #[test]
 fn reloads_and_kills_lose_none_to_the_sockets_of_each_slot() {
-    far_away("half_open::reloads_and_kills_lose_none_to_the_sockets_of_each_slot", || {
+    far_away("half_open::reloads_and_kills_lose_none_to_the_sockets_of_each_slot", DELAY, || {
         while_workers_go("kernel");
     });
 }
 
 #[test]
 fn reloads_and_kills_lose_none_that_are_dealt() {
-    far_away("half_open::reloads_and_kills_lose_none_that_are_dealt", || while_workers_go("auto"));
+    far_away("half_open::reloads_and_kills_lose_none_that_are_dealt", DELAY, || {
+        while_workers_go("auto");
+    });
 }

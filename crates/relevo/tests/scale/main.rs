@@ -4,7 +4,7 @@
 mod support;
 
 mod answers;
-mod far;
+mod arrivals;
 mod half_open;
 mod signals;
 mod sockets;

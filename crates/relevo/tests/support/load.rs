@@ -59,6 +59,7 @@ pub(crate) struct Load {
     /// How many clients that keep their connection there are, and how many have had an answer on it.
     keeping: usize,
     answered: Arc<AtomicUsize>,
+    host: String,
     threads: Vec<JoinHandle<Account>>,
 }
 
@@ -68,6 +69,7 @@ impl Load {
             stop: Arc::new(AtomicBool::new(false)),
             keeping: 0,
             answered: Arc::default(),
+            host: "127.0.0.1".to_owned(),
             threads: Vec::new(),
         }
     }
@@ -107,6 +109,12 @@ impl Load {
         })
     }
 
+    /// Where clients that keep their connection connect to, from now on.
+    pub(crate) fn at(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
     /// Clients that keep their connection, and think for a moment between requests.
     pub(crate) fn keep_alive(self, clients: usize, port: u16, path: &'static str) -> Self {
         self.keeping(clients, port, path, 1)
@@ -125,7 +133,10 @@ impl Load {
     fn keeping(mut self, clients: usize, port: u16, path: &'static str, leisure: u64) -> Self {
         self.keeping += clients;
         let answered = Arc::clone(&self.answered);
-        self.add(clients, move |stop| keep_alive_client(stop, port, path, leisure, &answered))
+        let host = self.host.clone();
+        self.add(clients, move |stop| {
+            keep_alive_client(stop, (&host, port), path, leisure, &answered)
+        })
     }
 
     /// Waits until every client that keeps its connection has one.
@@ -159,7 +170,7 @@ impl Drop for Load {
 /// that race is counted apart. One that fails after it was in flight for longer is lost.
 fn keep_alive_client(
     stop: &AtomicBool,
-    port: u16,
+    (host, port): (&str, u16),
     path: &str,
     leisure: u64,
     answered: &AtomicUsize,
@@ -174,7 +185,7 @@ fn keep_alive_client(
             connection = None;
         }
         let reused = connection.is_some();
-        let mut open = match connection.take().map_or_else(|| Connection::open(port), Ok) {
+        let mut open = match connection.take().map_or_else(|| Connection::open_at(host, port), Ok) {
             Ok(open) => open,
             Err(lost) => {
                 account.lose(lost, format!("{lost:?} at connecting"));

@@ -6,6 +6,7 @@
 #![expect(dead_code, reason = "each test program uses a part of this")]
 
 pub(crate) mod client;
+pub(crate) mod far;
 pub(crate) mod installed;
 pub(crate) mod load;
 pub(crate) mod mood;

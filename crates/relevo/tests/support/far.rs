@@ -1,5 +1,4 @@
-//! Clients from far away: a network in which every packet takes 300 ms, so that a handshake is under
-//! way for almost a second.
+//! Clients from far away: a network in which every packet takes its time.
 //!
 //! Not every kernel can delay packets by itself (`netem`), so a thread of the test does it, behind a
 //! TUN device: it holds what is sent to [`FAR`], and sends it back with the two addresses exchanged.
@@ -14,36 +13,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Lost, get_within};
-
-/// How long a packet takes.
-pub(crate) const DELAY: Duration = Duration::from_millis(300);
-
-/// SYN, SYN-ACK, ACK: no worker has a connection sooner after its client began.
-pub(crate) const HANDSHAKE: Duration = DELAY.saturating_mul(3);
-
 const NEAR: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
-const FAR: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
+/// Where clients connect to.
+pub(crate) const FAR: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 
 /// Set in the process that is in the namespace.
 const THERE: &str = "RELEVO_TEST_FAR";
 const DONE: &str = "far away: done";
 const SKIPPED: &str = "skipped: ";
 
-/// Plays a scenario in a network of its own with the delay. `test` is the name of the calling test.
-pub(crate) fn far_away(test: &str, scenario: fn()) {
+/// Plays a scenario in a network of its own, in which a packet takes so long. `test` is the name of the
+/// calling test.
+pub(crate) fn far_away(test: &str, packet_takes: Duration, scenario: fn()) {
     if std::env::var_os(THERE).is_some() {
         match relevo_sys::tun::tun("far", NEAR, FAR) {
             Ok(device) => {
-                delay(File::from(device));
+                delay(File::from(device), packet_takes);
                 scenario();
                 println!("{DONE}");
             }
@@ -72,7 +63,7 @@ pub(crate) fn far_away(test: &str, scenario: fn()) {
 }
 
 /// Sends everything back to where it comes from, later.
-fn delay(device: File) {
+fn delay(device: File, packet_takes: Duration) {
     let mut reading = device.try_clone().expect("a duplicate");
     let mut writing = device;
     let (send, receive) = channel::<(Instant, Vec<u8>)>();
@@ -86,7 +77,7 @@ fn delay(device: File) {
             }
             let (from, to) = packet[12..20].split_at_mut(4);
             from.swap_with_slice(to);
-            if send.send((Instant::now() + DELAY, packet)).is_err() {
+            if send.send((Instant::now() + packet_takes, packet)).is_err() {
                 return;
             }
         }
@@ -120,56 +111,6 @@ fn note(packet: &[u8]) {
     } else if flags == ACK {
         half_open.remove(&from);
     }
-}
-
-/// Clients that come one after the other, whatever becomes of those before, each with one request.
-pub(crate) struct Arrivals {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<Visit>>,
-}
-
-/// One client's.
-#[derive(Debug)]
-pub(crate) struct Visit {
-    pub(crate) began: Instant,
-    pub(crate) ended: Instant,
-    pub(crate) lost: Option<Lost>,
-}
-
-impl Arrivals {
-    /// A hundred a second.
-    pub(crate) fn begin(port: u16) -> Self {
-        const PACE: Duration = Duration::from_millis(10);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let (mut clients, mut next) = (Vec::new(), Instant::now());
-            while !stopped.load(Ordering::Relaxed) {
-                clients.push(std::thread::spawn(move || visit(port)));
-                next += PACE;
-                std::thread::sleep(next.saturating_duration_since(Instant::now()));
-            }
-            clients.into_iter().map(|client| client.join().expect("no panic")).collect()
-        });
-        Self { stop, thread }
-    }
-
-    /// Waits for the last of them.
-    pub(crate) fn stop(self) -> Vec<Visit> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("no panic")
-    }
-}
-
-fn visit(port: u16) -> Visit {
-    let began = Instant::now();
-    let answer = get_within(Duration::from_secs(10), SocketAddr::from((FAR, port)), "/");
-    let lost = match answer {
-        Ok(response) if response.status == 200 => None,
-        Ok(_) => Some(Lost::Wrong),
-        Err(lost) => Some(lost),
-    };
-    Visit { began, ended: Instant::now(), lost }
 }
 
 /// How many handshakes are under way: the client's SYN has arrived, and its ACK has not.
