@@ -1,4 +1,4 @@
-//! Every transition of a connection, and the bounds. `tests/simulation.rs` throws them together.
+//! Every transition of a connection, and the bounds. `tests/simulation` throws them together.
 
 use super::*;
 use crate::{Seat, Slot};

@@ -1,4 +1,4 @@
-//! Every transition, one by one. `tests/simulation.rs` throws them together.
+//! Every transition, one by one. `tests/simulation` throws them together.
 
 mod canary;
 mod cause;
