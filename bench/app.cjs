@@ -12,4 +12,5 @@ const server = http.createServer((request, response) => {
   request.resume();
 });
 
+if (process.env.KEEP_ALIVE_MS) server.keepAliveTimeout = Number(process.env.KEEP_ALIVE_MS);
 server.listen({ port: Number(process.env.PORT), host: '127.0.0.1', reusePort: process.env.REUSE_PORT === '1' });

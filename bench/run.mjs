@@ -13,6 +13,7 @@ import { crash } from './measure/crash.mjs';
 import { cpu } from './measure/cpu.mjs';
 import { dealing } from './measure/dealing.mjs';
 import { firstRequest } from './measure/first-request.mjs';
+import { handover } from './measure/handover.mjs';
 import { instrument } from './measure/instrument.mjs';
 import { keepAlive } from './measure/keep-alive.mjs';
 import { latency } from './measure/latency.mjs';
@@ -25,15 +26,15 @@ import { slots64 } from './measure/slots64.mjs';
 import { spread } from './measure/spread.mjs';
 import { wakeups } from './measure/wakeups.mjs';
 
-const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, crash, losses, proved, scale, instrument];
+const measures = [cpu, keepAlive, latency, dealing, autoRate, spread, blocked, logFlood, memory, slots64, wakeups, firstRequest, crash, losses, handover, proved, scale, instrument];
 
 const full = {
   requests: 100_000, warmUpRequests: 5000, wrkSeconds: 10, memoryRequests: 20_000, idleSeconds: 60, lossSeconds: 10,
-  spreadWorkers: [4, 8], spreadSettleMs: 1000, blockMs: 3000, floodSeconds: 10, scaleSeconds: 60,
+  spreadWorkers: [4, 8], spreadSettleMs: 1000, blockMs: 3000, floodSeconds: 10, scaleSeconds: 60, handoverConnections: 10_000,
 };
 const short = {
   requests: 4000, warmUpRequests: 500, wrkSeconds: 1, memoryRequests: 2000, idleSeconds: 10, lossSeconds: 6,
-  spreadWorkers: [4], spreadSettleMs: 200, blockMs: 1000, floodSeconds: 1, scaleSeconds: 6,
+  spreadWorkers: [4], spreadSettleMs: 200, blockMs: 1000, floodSeconds: 1, scaleSeconds: 6, handoverConnections: 400,
 };
 
 async function main() {

@@ -44,14 +44,15 @@ fn served(options: &str, open: usize) -> (String, Service, Vec<Connection>) {
 
 #[test]
 fn with_nothing_to_do_the_primary_does_not_wake() {
+    // While connections are open, workers are asked for a sign of life: that is left out.
     let services = [
-        served("-w 2 --balance auto", 0),
-        served("-w 2 --balance auto", 20),
-        served("-w 2 --balance kernel", 0),
-        served("-w 2 --balance least-connections", 0),
-        served("-w 2 --balance least-connections", 20),
-        served("-w 2 --balance round-robin", 20),
-        served("-w 2 --watch=src", 0),
+        served("-w 2 --hang-timeout 3s --balance auto", 0),
+        served("-w 2 --hang-timeout 0s --balance auto", 20),
+        served("-w 2 --hang-timeout 3s --balance kernel", 0),
+        served("-w 2 --hang-timeout 3s --balance least-connections", 0),
+        served("-w 2 --hang-timeout 0s --balance least-connections", 20),
+        served("-w 2 --hang-timeout 0s --balance round-robin", 20),
+        served("-w 2 --hang-timeout 3s --watch=src", 0),
     ];
     // What was counted last is said within a moment, and looked at once more.
     std::thread::sleep(Duration::from_secs(2));
@@ -61,6 +62,19 @@ fn with_nothing_to_do_the_primary_does_not_wake() {
         assert_eq!(waits(service.pid()), before, "{what}: it woke\n{}", service.log());
         drop(kept);
     }
+}
+
+/// The primary's two threads are woken by the time, by orders to ask, and by each answer.
+#[test]
+fn with_open_connections_it_asks_for_signs_of_life_and_does_nothing_else() {
+    let (what, service, _kept) = served("-w 2 --hang-timeout 6s --balance round-robin", 20);
+    std::thread::sleep(Duration::from_secs(2));
+    let sum = || waits(service.pid()).values().sum::<u64>();
+    let before = sum();
+    std::thread::sleep(QUIET);
+    let (woke, rounds) = (sum() - before, QUIET.as_secs() / 2);
+    println!("{what}: {woke} within {QUIET:?}");
+    assert!((rounds..=10 * (rounds + 1)).contains(&woke), "{what}: {woke} within {QUIET:?}");
 }
 
 /// While the kernel deals and connections are open, queues are looked at, and that costs little.
