@@ -80,7 +80,7 @@ fn with_open_connections_it_asks_for_signs_of_life_and_does_nothing_else() {
 /// While the kernel deals and connections are open, queues are looked at, and that costs little.
 #[test]
 fn with_open_connections_under_kernel_it_wakes_ten_times_a_second_at_most() {
-    let (what, service, _kept) = served("-w 2 --balance kernel", 20);
+    let (what, service, _kept) = served("-w 2 --hang-timeout 0s --balance kernel", 20);
     std::thread::sleep(Duration::from_secs(2));
     let sum = || waits(service.pid()).values().sum::<u64>();
     let before = sum();
