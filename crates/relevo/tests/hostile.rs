@@ -29,9 +29,9 @@ const MODES: [(&str, Fate); 18] = [
     ("invalid-utf8", Fate::Ended("was ended: a message is not valid UTF-8")),
     ("not-json", Fate::Ended("was ended: a message is not JSON")),
     ("empty-lines", Fate::Ended("was ended: a message is not JSON")),
-    // Neither has an end yet.
-    ("nul-bytes", Fate::Tolerated),
-    ("half-line", Fate::Tolerated),
+    // Neither has an end, until the agent says something next: that the connection has gone.
+    ("nul-bytes", Fate::Ended("was ended: a message is not JSON")),
+    ("half-line", Fate::Ended("was ended: a message is not JSON")),
     ("drip", Fate::Tolerated),
     ("wrong-types", Fate::Ended("was ended: a queryServer message is malformed")),
     ("unknown-act", Fate::Tolerated),

@@ -46,8 +46,7 @@ fn without_an_agent_requests_meet_the_end_of_their_connection() {
         PACKET_TAKES,
         || {
             let (account, log) = reloaded("--no-agent");
-            let met: u64 = account.raced + account.lost.values().sum::<u64>();
-            assert!(met > 0, "{account:#?}\n{log}");
+            assert!(account.raced > 0, "{account:#?}\n{log}");
         },
     );
 }

@@ -44,7 +44,7 @@ pub(crate) fn far_away(test: &str, packet_takes: Duration, scenario: fn()) {
     }
     let alone = ["--map-root-user", "--net", "--"];
     if !Command::new("unshare").args(alone).arg("true").output().is_ok_and(|o| o.status.success()) {
-        println!("{SKIPPED}no network namespace can be had here");
+        eprintln!("{SKIPPED}no network namespace can be had here");
         return;
     }
     let output = Command::new("unshare")
