@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::hand::Hand;
 use super::{Dealer, DealerAction, Held};
-use crate::{ConnectionId, ListenerId, WorkerId};
+use crate::{ConnectionId, Generation, ListenerId, WorkerId};
 
 /// How many connections of one donor may be credited or on their way, for each listener.
 pub(super) const IN_TRANSIT: u32 = 128;
@@ -33,6 +33,9 @@ pub(super) struct Origin {
     pub(super) donor: WorkerId,
     /// Who did not take it.
     tried: BTreeSet<WorkerId>,
+    /// The only generation that may have it, if it was given to make shares even: a new one may have begun since,
+    /// and has yet to prove itself.
+    within: Option<Generation>,
 }
 
 /// What each donor has to give, and may.
@@ -118,6 +121,9 @@ impl Dealer {
         if !self.workers.get(&worker).is_some_and(|hand| hand.hands_over) {
             return;
         }
+        if !self.serves(worker, listener) {
+            self.rebalance.drains(worker);
+        }
         let key = (worker, listener);
         let donor = self.donors.by_listener.entry(key).or_default();
         donor.offered = count;
@@ -142,7 +148,9 @@ impl Dealer {
         };
         known.credit -= 1;
         known.on_the_way += 1;
-        let origin = Some(Origin { donor, tried: BTreeSet::new() });
+        let evens = self.rebalance.is_asked(donor, listener);
+        let within = self.workers.get(&donor).filter(|_| evens).map(|hand| hand.generation);
+        let origin = Some(Origin { donor, tried: BTreeSet::new(), within });
         self.held.insert(connection, Held { listener, with: None, origin });
         self.donors.waiting.entry(listener).or_default().push_back(connection);
     }
@@ -235,7 +243,8 @@ impl Dealer {
     /// newer ones have been asked.
     fn taker(&self, listener: ListenerId, origin: &Origin) -> Taker {
         let asked = |id: &WorkerId| *id == origin.donor || origin.tried.contains(id);
-        let left = || self.takers(listener).filter(|(id, _)| !asked(id));
+        let may = |hand: &Hand| origin.within.is_none_or(|only| hand.generation == only);
+        let left = || self.takers(listener).filter(|(id, hand)| !asked(id) && may(hand));
         let Some(newest) = left().map(|(_, hand)| hand.generation).max() else {
             return Taker::Nobody;
         };

@@ -47,8 +47,18 @@ impl Rebalance {
         self.look_at
     }
 
+    /// Whether this worker was asked to give some of what it has, and goes on serving.
+    pub(super) fn is_asked(&self, donor: WorkerId, listener: ListenerId) -> bool {
+        self.giving.is_some_and(|it| it.donor == donor && it.listener == listener)
+    }
+
     pub(super) fn gone(&mut self, worker: WorkerId) {
         self.unwilling.remove(&worker);
+        self.drains(worker);
+    }
+
+    /// It offers what it has since it drains: from now on it gives everything.
+    pub(super) fn drains(&mut self, worker: WorkerId) {
         if self.giving.is_some_and(|giving| giving.donor == worker) {
             self.giving = None;
         }

@@ -436,16 +436,30 @@ impl Primary {
         .unwrap_or_default()
     }
 
+    /// What workers had started has been killed with them: who sees us gone sees that gone, too.
+    fn await_remnants(&mut self) {
+        let (limit, pace) = REMNANTS;
+        let until = self.clock.now() + limit;
+        while self.processes.has_remnants() && self.clock.now() < until {
+            self.reap_strangers();
+            std::thread::sleep(pace);
+        }
+    }
+
     /// Leaves nothing behind.
     fn end(&mut self) {
         self.terminal.leave(&self.poller);
         self.hooks.kill_all();
+        self.await_remnants();
         self.hub.end();
         self.control.flush();
         self.control.close();
         self.output.flush();
     }
 }
+
+/// How long the end waits for processes that were killed, and how often it looks.
+const REMNANTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(1));
 
 /// The worker that has no process any more, if that is what the event is about.
 fn ended(event: &Event) -> Option<WorkerId> {

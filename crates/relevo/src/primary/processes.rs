@@ -12,7 +12,7 @@ use relevo_core::{Exit, ExitHow, Generation, Slot, SpawnStage, WorkerId};
 use relevo_sys::launch::{Report, read_report, send_channel};
 use relevo_sys::notified::NotifySocket;
 use relevo_sys::oom::{OomKills, oom_kills};
-use relevo_sys::process::{self, NofileLimit, Pidfd, signal_group};
+use relevo_sys::process::{self, NofileLimit, Pidfd, group_exists, signal_group};
 use relevo_sys::{Errno, Pid, Signal, proc, scm, socket};
 
 use super::agent_file::AgentFile;
@@ -37,6 +37,8 @@ pub(crate) struct Processes {
     all: BTreeMap<WorkerId, Process>,
     /// Those that were reaped, until the log has told their end.
     buried: BTreeMap<WorkerId, Pid>,
+    /// Groups of which something was left when their worker was buried. It was killed, and is about to end.
+    remnants: Vec<Pid>,
     oom_kills: Option<OomKills>,
 }
 
@@ -249,10 +251,22 @@ impl Processes {
         let process = self.all.remove(&worker)?;
         let _ = signal_group(process.pid, Signal::KILL);
         let how = reap(&process.pidfd);
+        self.remnants.push(process.pid);
+        self.forget_remnants();
         self.buried.insert(worker, process.pid);
         let killed = how == ExitHow::Signal(Signal::KILL.as_raw());
         let out_of_memory = killed && !process.was_killed_by_us && self.memory_ran_out();
         Some(Exit { how, out_of_memory })
+    }
+
+    /// Whether something of a buried worker's group has not ended yet.
+    pub(crate) fn has_remnants(&mut self) -> bool {
+        self.forget_remnants();
+        !self.remnants.is_empty()
+    }
+
+    fn forget_remnants(&mut self) {
+        self.remnants.retain(|group| group_exists(*group));
     }
 
     /// The processes of all workers.

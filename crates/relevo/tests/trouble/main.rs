@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dies;
 mod disk;
 mod exhausted;
 mod killed;

@@ -123,6 +123,17 @@ fn a_draining_workers_connections_go_to_the_newest_with_the_fewest() {
     assert_eq!(t.dealer.connections(WorkerId(4)), Some(5));
 }
 
+/// A rollout that begins meanwhile brings workers that have yet to prove themselves.
+#[test]
+fn what_is_given_to_make_shares_even_stays_in_its_generation() {
+    let mut t = Table::with(&[(1, 1, 9), (2, 1, 0)]);
+    t.joins(3, 2);
+    let _ = t.counts(3, 0);
+    assert_eq!(t.gives(1, 10), "give 10 to 2");
+    let _ = t.serves(2, 1, false);
+    assert_eq!(t.gives(1, 11), "11 back to 1");
+}
+
 #[test]
 fn what_comes_without_credit_is_closed() {
     let mut t = Table::with(&[(1, 1, 1), (2, 1, 0)]);
