@@ -405,8 +405,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         mistake: "idle workers are asked on and on",
         file: "supervisor/hang.rs",
-        from: "some && (self.rounds.stirred || asked.any(busy))",
-        to: "some && (self.rounds.stirred || asked.any(|worker| busy(worker) || true))",
+        from: "can_answer(worker) && (stirred || busy(worker))",
+        to: "can_answer(worker) && (stirred || busy(worker) || true)",
     },
     Mutation {
         mistake: "what a debugger has stopped is ended",

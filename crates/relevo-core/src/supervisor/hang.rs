@@ -76,10 +76,9 @@ impl Supervisor {
     }
 
     fn goes_on(&self) -> bool {
-        let mut asked = self.workers.values().filter(|worker| can_answer(worker)).peekable();
-        let some = asked.peek().is_some();
+        let stirred = self.rounds.stirred;
         let busy = |worker: &Worker| worker.connections > 0 || worker.pulse != Pulse::Calm;
-        some && (self.rounds.stirred || asked.any(busy))
+        self.workers.values().any(|worker| can_answer(worker) && (stirred || busy(worker)))
     }
 
     /// Asks those that owe no answer; for the others, one more round has passed if it `counts`.

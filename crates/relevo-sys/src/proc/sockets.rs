@@ -58,44 +58,51 @@ const CONNECTIONS_LIMIT_BYTES: u64 = 16 << 20;
 /// The ports at the other ends of the TCP connections that a process has open, those that it has not
 /// accepted yet left out. Empty when it may not be asked.
 pub fn connected_peer_ports(pid: Pid) -> Vec<u16> {
-    let directory = PathBuf::from(format!("/proc/{pid}"));
-    let own: BTreeSet<u64> = open_sockets(&directory).collect();
-    let mut ports = Vec::new();
-    for name in ["tcp", "tcp6"] {
-        let table = read_bounded(directory.join("net").join(name), CONNECTIONS_LIMIT_BYTES);
-        ports.extend(peer_ports(&table.unwrap_or_default(), &own));
-    }
-    ports
+    let open = connections_of(pid).into_iter().filter(|it| it.state != TCP_LISTEN);
+    open.filter_map(|it| it.remote).collect()
 }
 
 /// Whether a process has an open connection that it accepted on this port.
 pub fn has_connection_on(pid: Pid, port: u16) -> bool {
+    let here = |it: &Connection| it.state == TCP_ESTABLISHED && it.local == Some(port);
+    connections_of(pid).iter().any(here)
+}
+
+/// A line of a TCP table.
+struct Connection {
+    local: Option<u16>,
+    remote: Option<u16>,
+    state: String,
+}
+
+/// What a process has open of the TCP tables.
+fn connections_of(pid: Pid) -> Vec<Connection> {
     let directory = PathBuf::from(format!("/proc/{pid}"));
     let own: BTreeSet<u64> = open_sockets(&directory).collect();
-    ["tcp", "tcp6"].iter().any(|name| {
+    let mut found = Vec::new();
+    for name in ["tcp", "tcp6"] {
         let table = read_bounded(directory.join("net").join(name), CONNECTIONS_LIMIT_BYTES);
-        has_established(&table.unwrap_or_default(), &own, port)
-    })
+        found.extend(parse_connections(&table.unwrap_or_default(), &own));
+    }
+    found
 }
 
-fn has_established(table: &str, own: &BTreeSet<u64>, port: u16) -> bool {
-    table.lines().any(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().take(10).collect();
-        let &[_, local, _, state, _, _, _, _, _, inode] = fields.as_slice() else { return false };
-        let is_own = inode.parse().is_ok_and(|inode| own.contains(&inode));
-        is_own
-            && state == TCP_ESTABLISHED
-            && parse_address(local).is_some_and(|local| local.port() == port)
-    })
-}
-
-/// The remote ports of those of a table's sockets that are among these.
-fn peer_ports<'a>(table: &'a str, own: &'a BTreeSet<u64>) -> impl Iterator<Item = u16> + 'a {
+/// The lines of a table whose sockets are among these.
+fn parse_connections<'a>(
+    table: &'a str,
+    own: &'a BTreeSet<u64>,
+) -> impl Iterator<Item = Connection> + 'a {
     table.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().take(10).collect();
-        let &[_, _, remote, state, _, _, _, _, _, inode] = fields.as_slice() else { return None };
-        let is_own = own.contains(&inode.parse().ok()?);
-        (is_own && state != TCP_LISTEN).then(|| parse_address(remote).map(|it| it.port()))?
+        let &[_, local, remote, state, _, _, _, _, _, inode] = fields.as_slice() else {
+            return None;
+        };
+        let port = |address| parse_address(address).map(|it| it.port());
+        own.contains(&inode.parse().ok()?).then(|| Connection {
+            local: port(local),
+            remote: port(remote),
+            state: state.to_owned(),
+        })
     })
 }
 

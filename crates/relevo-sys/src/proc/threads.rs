@@ -57,29 +57,11 @@ impl Thread {
 }
 
 /// Those that a thread of node's waits in for long.
-#[cfg(target_arch = "x86_64")]
 const NAMED: &[(i64, &str)] = &[
+    #[cfg(target_arch = "x86_64")]
     (libc::SYS_epoll_wait, "epoll_wait"),
-    (libc::SYS_epoll_pwait, "epoll_pwait"),
+    #[cfg(target_arch = "x86_64")]
     (libc::SYS_poll, "poll"),
-    (libc::SYS_futex, "futex"),
-    (libc::SYS_read, "read"),
-    (libc::SYS_write, "write"),
-    (libc::SYS_wait4, "wait4"),
-    (libc::SYS_recvmsg, "recvmsg"),
-    (libc::SYS_recvfrom, "recvfrom"),
-    (libc::SYS_connect, "connect"),
-    (libc::SYS_fsync, "fsync"),
-    (libc::SYS_openat, "openat"),
-    (libc::SYS_flock, "flock"),
-    (libc::SYS_fcntl, "fcntl"),
-    (libc::SYS_nanosleep, "nanosleep"),
-    (libc::SYS_clock_nanosleep, "clock_nanosleep"),
-];
-
-/// Those that a thread of node's waits in for long.
-#[cfg(not(target_arch = "x86_64"))]
-const NAMED: &[(i64, &str)] = &[
     (libc::SYS_epoll_pwait, "epoll_pwait"),
     (libc::SYS_ppoll, "ppoll"),
     (libc::SYS_futex, "futex"),
@@ -120,10 +102,9 @@ pub fn is_woken_by(pid: Pid, epoll: u64, other: u32) -> bool {
 
 /// `fdinfo` of an epoll descriptor has a line `tfd: <descriptor> events: …` for each that is waited for.
 fn is_among_targets(info: &str, descriptor: u32) -> bool {
-    let targets = info.lines().filter_map(|line| {
-        line.strip_prefix("tfd:")?.split_ascii_whitespace().next()?.parse::<u32>().ok()
-    });
-    targets.into_iter().any(|target| target == descriptor)
+    let target =
+        |line: &str| line.strip_prefix("tfd:")?.split_ascii_whitespace().next()?.parse().ok();
+    info.lines().any(|line| target(line) == Some(descriptor))
 }
 
 /// What the main thread waits for within the kernel; told to root only.

@@ -50,15 +50,17 @@ pub fn effective_gid() -> u32 {
 /// says 0 (`pid_namespaces(7)`), which rustix's `getsid` takes for impossible.
 pub fn session_of(pid: Pid) -> Option<Pid> {
     // SAFETY: it takes a number and returns one.
-    let session = unsafe { libc::getsid(pid.as_raw_pid()) };
-    (session > 0).then(|| Pid::from_raw(session))?
+    numbered(unsafe { libc::getsid(pid.as_raw_pid()) })
 }
 
 /// The process group of this process. It has no number if it began outside of our PID namespace, as above.
 pub fn own_group() -> Option<Pid> {
     // SAFETY: it takes nothing and returns a number.
-    let group = unsafe { libc::getpgrp() };
-    (group > 0).then(|| Pid::from_raw(group))?
+    numbered(unsafe { libc::getpgrp() })
+}
+
+fn numbered(raw: libc::pid_t) -> Option<Pid> {
+    Pid::from_raw(raw.max(0))
 }
 
 /// This process.
@@ -83,6 +85,7 @@ mod tests {
         assert!(!group_exists(group));
         assert_eq!(signal_group(group, Signal::KILL), Err(Errno::SRCH));
     }
+
     /// As in a container that was entered from outside: the leaders of both have no number in it.
     #[test]
     fn a_session_and_a_group_from_outside_of_the_namespace_have_no_number() {

@@ -35,7 +35,6 @@ pub(super) struct Examinations {
     found: Receiver<(WorkerId, Standstill)>,
     /// Rings when something is found.
     bell: Arc<Bell>,
-    is_heard: bool,
 }
 
 /// Who is to be looked at.
@@ -49,17 +48,15 @@ struct Patient {
 }
 
 impl Examinations {
-    pub(super) fn new() -> Result<Self, Errno> {
+    pub(super) fn new(poller: &Poller) -> Result<Self, Errno> {
         // No worker is looked at twice at a time.
         let (sender, found) = sync_channel(Spec::MAX_SLOTS as usize);
-        Ok(Self { sender, found, bell: Arc::new(Bell::new()?), is_heard: false })
+        let bell = Arc::new(Bell::new()?);
+        poller.add(&bell, Token::Examined.pack(), Interest::READ)?;
+        Ok(Self { sender, found, bell })
     }
 
-    fn begin(&mut self, patient: Patient, poller: &Poller) -> std::io::Result<()> {
-        if !self.is_heard {
-            poller.add(&self.bell, Token::Examined.pack(), Interest::READ)?;
-            self.is_heard = true;
-        }
+    fn begin(&self, patient: Patient) -> std::io::Result<()> {
         let (sender, bell) = (self.sender.clone(), Arc::clone(&self.bell));
         Builder::new().name("examine".to_owned()).spawn(move || {
             let found = examine(&patient);
@@ -73,13 +70,13 @@ impl Examinations {
 impl Primary {
     pub(super) fn examine(&mut self, worker: WorkerId, slot: Slot) {
         let nothing = Event::Examined { worker, found: Standstill::default() };
-        let pid =
-            self.processes.pid(worker).and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        let Some(pid) = pid else { return self.events.push_back(nothing) };
+        let Some(pid) = self.processes.process(worker) else {
+            return self.events.push_back(nothing);
+        };
         let inspect_port = self.processes.inspect_port(worker).unwrap_or(USUAL_INSPECT_PORT);
         let directory = runtime_dir::create(&self.name).ok().filter(|_| self.trial.is_none());
         let patient = Patient { worker, slot, pid, inspect_port, directory };
-        if self.examinations.begin(patient, &self.poller).is_err() {
+        if self.examinations.begin(patient).is_err() {
             self.events.push_back(nothing);
         }
     }

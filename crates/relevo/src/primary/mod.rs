@@ -58,10 +58,10 @@ use relevo_core::{
     Balance, Cause, Event, Generation, Slot, SpawnStage, Supervisor, Time, WorkerId,
 };
 use relevo_core::{HookEnd, HookFacts, HookId, HookKind};
+use relevo_sys::Errno;
 use relevo_sys::lock::LockGuard;
 use relevo_sys::poll::{Interest, Poller, Ready};
 use relevo_sys::process::reap_strangers;
-use relevo_sys::{Errno, Pid};
 
 use agent_file::AgentFile;
 use clock::Clock;
@@ -428,21 +428,24 @@ impl Primary {
     }
 
     fn inspect_sockets(&self, worker: WorkerId) -> Vec<String> {
-        let pid =
-            self.processes.pid(worker).and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        pid.map(|pid| {
-            native::unprotected(pid, &self.hub.look().inodes, self.processes.inspect_port(worker))
-        })
-        .unwrap_or_default()
+        self.processes
+            .process(worker)
+            .map(|pid| {
+                native::unprotected(
+                    pid,
+                    &self.hub.look().inodes,
+                    self.processes.inspect_port(worker),
+                )
+            })
+            .unwrap_or_default()
     }
 
     /// What workers had started has been killed with them: who sees us gone sees that gone, too.
     fn await_remnants(&mut self) {
-        let (limit, pace) = REMNANTS;
-        let until = self.clock.now() + limit;
+        let until = self.clock.now() + REMNANTS_LIMIT;
         while self.processes.has_remnants() && self.clock.now() < until {
             self.reap_strangers();
-            std::thread::sleep(pace);
+            std::thread::sleep(REMNANTS_PACE);
         }
     }
 
@@ -458,8 +461,10 @@ impl Primary {
     }
 }
 
-/// How long the end waits for processes that were killed, and how often it looks.
-const REMNANTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(1));
+/// How long the end waits for processes that were killed.
+const REMNANTS_LIMIT: Duration = Duration::from_secs(1);
+/// How often it looks.
+const REMNANTS_PACE: Duration = Duration::from_millis(1);
 
 /// The worker that has no process any more, if that is what the event is about.
 fn ended(event: &Event) -> Option<WorkerId> {

@@ -142,12 +142,17 @@ impl Processes {
     }
 
     pub(crate) fn pid(&self, worker: WorkerId) -> Option<u32> {
-        number(self.all.get(&worker)?.pid)
+        number(self.process(worker)?)
+    }
+
+    /// The same, to ask the system about it.
+    pub(crate) fn process(&self, worker: WorkerId) -> Option<Pid> {
+        self.all.get(&worker).map(|process| process.pid)
     }
 
     /// The resident memory of the process, in bytes.
     pub(crate) fn memory(&self, worker: WorkerId) -> Option<u64> {
-        proc::memory_of(self.all.get(&worker)?.pid)
+        proc::memory_of(self.process(worker)?)
     }
 
     /// The number by which the log names a worker, also one that has just been buried.

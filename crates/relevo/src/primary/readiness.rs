@@ -1,7 +1,6 @@
 //! Hearing, and asking, whether workers are ready.
 
 use relevo_core::{Event, ListenerId, WorkerId};
-use relevo_sys::Pid;
 use relevo_sys::poll::Interest;
 
 use super::Primary;
@@ -44,8 +43,7 @@ impl Primary {
     }
 
     pub(super) fn on_notification(&mut self, worker: WorkerId) {
-        let pid = self.processes.pid(worker);
-        let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let pid = self.processes.process(worker);
         let heard = self.notifications.read(worker, pid, self.clock.now());
         self.events.extend(heard.events);
         for line in heard.lines {

@@ -120,6 +120,8 @@ impl Primary {
         poller
             .add(hub.reported(), Token::Hub.pack(), Interest::READ)
             .map_err(system("cannot wait for the hub"))?;
+        let examinations =
+            Examinations::new(&poller).map_err(system("cannot wait for what threads find"))?;
         let control = Control::new(Rc::clone(&poller), name.clone());
         let notify_socket = std::env::var("NOTIFY_SOCKET").ok().filter(|_| !is_trial);
         let wants_agent = options.agent;
@@ -133,7 +135,7 @@ impl Primary {
             processes: Processes::default(),
             notifications: Notifications::default(),
             probes: Probes::default(),
-            examinations: Examinations::new().map_err(system("cannot make an event descriptor"))?,
+            examinations,
             hooks: Hooks::default(),
             output,
             control,
