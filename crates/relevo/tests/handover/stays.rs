@@ -77,7 +77,11 @@ fn with_nobody_to_take_them_clients_are_told_to_close() {
     let service = keeps(22, port, "-w 2").start();
     let mut connections = idle(port, 2);
     service.signal(rustix::process::Signal::TERM);
-    service.wait_for_line("no longer listening");
+    // Only then does each know of it: a response that has begun before says nothing.
+    service.wait_for_status("workers that have said what they are left with", |status| {
+        let slots = status["slots"].as_array().expect("slots");
+        slots.iter().all(|slot| slot["workers"][0]["state"] == "lingering")
+    });
     for connection in &mut connections {
         let answer = connection.get("/").expect("an answer");
         assert!(answer.says_close(), "{:?}\n{}", answer.headers, service.log());

@@ -42,7 +42,9 @@ impl App {
 fn a_good_one_is_ready_beside_the_service_and_takes_nothing_from_it() {
     let [one, other] = [port(), port()];
     let listen = [format!("listen {one}"), format!("listen {other}")];
-    let app = App::new("workers = 4\nready = \"http:/healthz\"", &[&listen[0], &listen[1]]);
+    // Well only once it listens on both: with the first alone it could be ready already.
+    let steps = ["health 503", &listen[0], &listen[1], "health 200"];
+    let app = App::new("workers = 4\nready = \"http:/healthz\"", &steps);
     let service = Setup::new(22, fixture("readiness.js"))
         .options("-w 2")
         .env("STEPS_FILE", app.steps.file().display())
