@@ -53,7 +53,9 @@ async function main() {
   for (const measure of chosen) {
     const names = measure.peers.filter((name) => available.includes(name));
     const collect = measure.collect ?? ((...args) => interleave(measure, ...args));
-    const samples = await collect(names, { runs: options.runs * (options.short ? 1 : measure.times ?? 1), tools: options.tools, settings, progress });
+    // Of what takes little time, or differs much from run to run, there are several times as many.
+    const runs = options.runs * (measure.times ?? 1);
+    const samples = await collect(names, { runs, tools: options.tools, settings, progress });
     progress('');
     const summaries = Object.fromEntries(names.map((name) => [name, summarize(samples[name])]));
     const verdicts = options.short ? [] : judge(measure.bars, summaries, samples);

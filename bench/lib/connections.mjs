@@ -28,12 +28,12 @@ export function connect(port, { timeoutMs = 10_000 } = {}) {
   });
 }
 
-// So many connections, one request each, at a steady pace whatever becomes of those before. Resolves to the
-// milliseconds that each took; to Infinity for one that was not answered.
-export async function visits(port, { count, perSecond }) {
+// So many connections, or until `isOver()`, one request each, at a steady pace whatever becomes of those before. Resolves
+// to the milliseconds that each took; to Infinity for one that was not answered.
+export async function visits(port, { count = Infinity, perSecond, isOver = () => false }) {
   const began = performance.now();
   const all = [];
-  for (let n = 0; n < count; n += 1) {
+  for (let n = 0; n < count && !isOver(); n += 1) {
     const early = began + (n * 1000) / perSecond - performance.now();
     if (early > 0) await pause(early);
     all.push(connect(port).then(({ ms, end }) => { end(); return ms; }, () => Infinity));

@@ -1,7 +1,8 @@
 // Very many idle connections of one worker move to the next: how long that takes, and what others notice of it.
-import { connect } from '../lib/connections.mjs';
-import { percentile } from '../lib/stats.mjs';
 import { setTimeout as pause } from 'node:timers/promises';
+
+import { connect, visits } from '../lib/connections.mjs';
+import { percentile } from '../lib/stats.mjs';
 
 const atOnce = 200;
 const perSecond = 200;
@@ -27,12 +28,9 @@ export const handover = {
         open.push(...await Promise.all(Array.from({ length: atOnce }, () => connect(peer.ports[0]))));
       }
       const before = (await peer.status()).totals;
-      const quiet = visiting(peer.ports[0]);
-      await pause(quietMs);
-      const quietTimes = await quiet.end();
-      const meanwhile = visiting(peer.ports[0]);
-      const ms = await reloadMs(peer);
-      const busyTimes = await meanwhile.end();
+      const quietTimes = await visitsDuring(peer, () => pause(quietMs));
+      let ms;
+      const busyTimes = await visitsDuring(peer, async () => { ms = await reloadMs(peer); });
       const after = (await peer.status()).totals;
       return {
         movedMs: ms - emptyMs,
@@ -60,23 +58,10 @@ async function reloadMs(peer) {
   return performance.now() - began;
 }
 
-// Visits at a steady pace until `end()`, which resolves to how long each took.
-function visiting(port) {
-  const began = performance.now();
-  const all = [];
-  let over = false;
-  const running = (async () => {
-    while (!over) {
-      all.push(connect(port).then(({ ms, end }) => { end(); return ms; }, () => Infinity));
-      const early = began + (all.length * 1000) / perSecond - performance.now();
-      if (early > 0) await pause(early);
-    }
-  })();
-  return {
-    async end() {
-      over = true;
-      await running;
-      return Promise.all(all);
-    },
-  };
+// How long each visit took that began while `something` went on.
+async function visitsDuring(peer, something) {
+  let isOver = false;
+  const times = visits(peer.ports[0], { perSecond, isOver: () => isOver });
+  await something().finally(() => { isOver = true; });
+  return times;
 }
