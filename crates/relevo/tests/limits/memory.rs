@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
+use crate::load;
 use crate::support::client::get;
 use crate::support::fixture;
 use crate::support::mood::Mood;
 use crate::support::ports::port;
 use crate::support::service::Setup;
-use crate::{assert_unnoticed, load};
 
 const GROWS: &str = "/grow?mb=300";
 
@@ -25,7 +25,7 @@ fn a_worker_that_grows_too_large_is_replaced() {
     assert!(line.contains(" MiB of 300 MiB): a replacement starts"), "{line}");
     service.wait_for_line("takes the place of worker");
     service.wait_until_calm();
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     let after = service.worker_pids();
     assert_ne!(before[slot], after[slot]);
     assert_eq!(before[1 - slot], after[1 - slot], "{}", service.log());
@@ -60,6 +60,6 @@ fn if_its_replacement_fails_it_serves_on_and_the_next_try_comes_later() {
     mood.set("well");
     service.wait_for_line("takes the place of worker 1");
     service.wait_until_calm();
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     assert_ne!(service.worker_pids(), before);
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::load;
 use crate::support::BALANCES;
 use crate::support::fixture;
 use crate::support::ports::port;
 use crate::support::service::{Service, Setup};
-use crate::{assert_unnoticed, load};
 
 fn kitchen(port: u16, options: &str) -> Setup {
     Setup::new(22, fixture("kitchen.js")).options(options).env("PORT", port)
@@ -33,7 +33,7 @@ fn workers_grow_old_and_do_not_go_together() {
     let load = load(port);
     service.wait_for_lines("has served for as long as it may (", 2);
     service.wait_for_lines("takes the place of worker", 2);
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     assert_one_at_a_time(&service);
     let after: BTreeSet<u32> = service.worker_pids().into_iter().collect();
     assert!(before.is_disjoint(&after), "{}", service.log());
@@ -52,7 +52,7 @@ fn workers_that_were_asked_enough_are_replaced_under_every_balance() {
         let limit: u32 = limit.expect("a number").parse().expect("a number");
         assert!((270..=300).contains(&limit), "{line}");
         service.wait_for_lines("takes the place of worker", 2);
-        assert_unnoticed(&load.stop(), &service);
+        load.stop().assert_unnoticed(&service.log());
         assert_one_at_a_time(&service);
     }
 }
@@ -67,5 +67,5 @@ fn a_reload_comes_first() {
     assert_eq!(rollout["outcome"], "succeeded", "{rollout}");
     service.wait_for_line("a replacement starts when the reload is over");
     service.wait_for_line("takes the place of worker");
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
 }

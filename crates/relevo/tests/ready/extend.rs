@@ -2,7 +2,7 @@
 
 use crate::support::ports::port;
 use crate::support::service::Service;
-use crate::{Steps, assert_reloaded, reload};
+use crate::{Steps, assert_reloaded};
 
 /// Waits until the new worker has lived for longer than it was given at first.
 fn wait_until_late(service: &Service) {
@@ -26,7 +26,7 @@ fn who_asks_for_it_has_more_time() {
         let options = format!("-w 1 --ready {ready} --ready-timeout 2s --probation 0s");
         let service = steps.service(&options).start();
         steps.set(&[extend, &steps.until_go(), &listen, says_it]);
-        let reload = reload(&service, &[]);
+        let reload = service.begin_reload(&[]);
         service.wait_for_line("asks for more time: it may take");
         wait_until_late(&service);
         steps.go();
@@ -42,7 +42,7 @@ fn there_is_an_end_to_it() {
     let steps = Steps::new(&[&listen]);
     let service = steps.service("-w 1 --ready-timeout 10s --probation 0s").start();
     steps.set(&["extend 3600000", &steps.until_go(), &listen]);
-    let reload = reload(&service, &[]);
+    let reload = service.begin_reload(&[]);
     service.wait_for_line("it may take 100.0 s to be ready, and no longer");
     steps.go();
     assert_reloaded(reload, &service);

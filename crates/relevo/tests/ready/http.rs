@@ -4,7 +4,7 @@ use crate::support::BALANCES;
 use crate::support::client::get;
 use crate::support::load::Load;
 use crate::support::ports::port;
-use crate::{Steps, assert_refused, assert_reloaded, reload, wait_for_workers};
+use crate::{Steps, assert_refused, assert_reloaded, wait_for_workers};
 
 /// The old worker would answer 200 all the time: it is the new one that is asked.
 #[test]
@@ -19,7 +19,7 @@ fn the_new_worker_is_asked_under_every_balance() {
         let load = Load::new().keep_alive(5, port, "/").settled();
         let load = load.connection_per_request(2, port, "/");
         steps.set(&["health 503", &listen, &steps.until_go(), "health 200"]);
-        let reload = reload(&service, &[]);
+        let reload = service.begin_reload(&[]);
         service.wait_for_line(&format!("listening on {port} in generation 2"));
         wait_for_workers(&service, &[("ready", 1), ("starting", 2)]);
         steps.go();

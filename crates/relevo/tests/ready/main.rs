@@ -13,7 +13,7 @@ mod notify;
 mod spawned;
 
 use std::path::PathBuf;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Output};
 
 use support::service::{Service, Setup};
 use support::{TempDir, fixture};
@@ -56,14 +56,6 @@ impl Steps {
             .env("STEPS_FILE", self.file().display())
             .env("NOTIFIER", std::env::current_exe().expect("this test's own path").display())
     }
-}
-
-/// A reload that goes on while the test looks at the service.
-pub(crate) fn reload(service: &Service, more: &[&str]) -> Child {
-    let mut words = vec!["reload", service.name.as_str()];
-    words.extend(more);
-    let mut command = service.command(&words);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("relevo runs")
 }
 
 /// Its end, which is a good one.

@@ -3,7 +3,7 @@
 use crate::support::client::get;
 use crate::support::load::Load;
 use crate::support::ports::port;
-use crate::{Steps, assert_refused, assert_reloaded, reload, wait_for_workers};
+use crate::{Steps, assert_refused, assert_reloaded, wait_for_workers};
 
 fn listen(port: u16) -> String {
     format!("listen {port}")
@@ -34,7 +34,7 @@ fn who_says_it_late_gets_no_connection_before() {
         let load = Load::new().keep_alive(10, port, "/").settled();
         let load = load.connection_per_request(4, port, "/");
         steps.set(&[&listen(port), &steps.until_go(), "ready"]);
-        let reload = reload(&service, &[]);
+        let reload = service.begin_reload(&[]);
         service.wait_for_line(&format!("listening on {port} in generation 2"));
         wait_for_workers(&service, &[("ready", 1), ("starting", 2), ("ready", 1)]);
         for _ in 0..if balance == "round-robin" { 40 } else { 0 } {
@@ -72,7 +72,7 @@ fn saying_it_is_not_enough_where_the_old_one_listens() {
     let steps = Steps::new(&[&listen(port), "ready"]);
     let service = steps.service("-w 1 --ready message --probation 0s").start();
     steps.set(&["ready", &steps.until_go(), &listen(port)]);
-    let reload = reload(&service, &[]);
+    let reload = service.begin_reload(&[]);
     wait_for_workers(&service, &[("ready", 1), ("starting", 2)]);
     steps.go();
     assert_reloaded(reload, &service);

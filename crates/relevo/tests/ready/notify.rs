@@ -7,7 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 
 use crate::support::load::Load;
 use crate::support::ports::port;
-use crate::{Steps, assert_refused, assert_reloaded, reload, wait_for_workers};
+use crate::{Steps, assert_refused, assert_reloaded, wait_for_workers};
 
 /// `NOTIFY_SOCKET` of a process.
 fn socket_of(pid: u64) -> SocketAddr {
@@ -50,7 +50,7 @@ fn a_child_of_the_worker_says_it_and_a_stranger_cannot() {
         &waits,
         "notify STATUS=warm READY=1",
     ]);
-    let reload = reload(&service, &[]);
+    let reload = service.begin_reload(&[]);
     let status = service.wait_for_status("what the new worker says", |status| {
         status["slots"][0]["workers"][1]["status"] == "warming"
     });

@@ -1,13 +1,13 @@
 //! `--ready spawned`: programs that open no port.
 
-use crate::{Steps, assert_reloaded, reload, wait_for_workers, words};
+use crate::{Steps, assert_reloaded, wait_for_workers, words};
 
 #[test]
 fn a_program_without_a_port_is_replaced_and_the_old_one_stays_until_the_new_one_has_proved_itself()
 {
     let steps = Steps::new(&["wait 0"]);
     let service = steps.service("-w 2 --ready spawned --probation 500ms").start();
-    let reload = reload(&service, &[]);
+    let reload = service.begin_reload(&[]);
     wait_for_workers(&service, &[("parked", 1), ("ready", 2), ("ready", 1)]);
     assert_reloaded(reload, &service);
     service.wait_until_calm();

@@ -1,7 +1,5 @@
 //! `relevo abort`.
 
-use std::process::Stdio;
-
 use serde_json::Value;
 
 use crate::support::BALANCES;
@@ -18,8 +16,7 @@ fn words(output: &std::process::Output) -> String {
 
 /// Three slots, of which the first two are replaced when it is aborted.
 fn half_way(service: &Service) -> std::process::Child {
-    let mut reload = service.command(&["reload", &service.name]);
-    let reload = reload.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+    let reload = service.begin_reload(&[]);
     let half =
         [("parked", 1), ("ready", 2), ("parked", 1), ("ready", 2), ("ready", 1), ("starting", 2)];
     wait_for_workers(service, &half);
@@ -51,8 +48,7 @@ fn half_way_it_brings_the_old_workers_back() {
         service.wait_until_calm();
         assert_eq!(service.worker_pids(), before);
         let account = load.stop();
-        account.assert_nothing_lost();
-        assert_eq!((account.raced, account.closed_idle), (0, 0), "{account:#?}");
+        account.assert_unnoticed(&service.log());
     }
 }
 

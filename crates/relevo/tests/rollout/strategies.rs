@@ -20,8 +20,7 @@ fn reloads(options: &str) {
         let load = load.connection_per_request(4, port, "/");
         assert_eq!(service.reload()["outcome"], "succeeded");
         let account = load.stop();
-        account.assert_nothing_lost();
-        assert_eq!((account.raced, account.closed_idle), (0, 0), "{account:#?}\n{}", service.log());
+        account.assert_unnoticed(&service.log());
         service.wait_for_status("new workers alone", |status| {
             crate::all_workers(status) == pairs(&[("ready", 2); 4])
         });
@@ -60,8 +59,7 @@ fn where_one_cannot_load_no_request_meets_the_new_code() {
     // Nobody new was ever ready: who answers is as old as before.
     assert_eq!(service.count_lines("ready after"), 3, "{}", service.log());
     let account = load.stop();
-    account.assert_nothing_lost();
-    assert_eq!((account.raced, account.closed_idle), (0, 0), "{account:#?}");
+    account.assert_unnoticed(&service.log());
     assert_eq!(service.worker_pids(), before);
 }
 

@@ -34,6 +34,12 @@ impl Account {
         assert!(self.answered > 0, "no request was answered: {self:#?}");
     }
 
+    /// The same, and nobody closed an idle connection either. `more` is told with a failure.
+    pub(crate) fn assert_unnoticed(&self, more: &str) {
+        self.assert_nothing_lost();
+        assert_eq!((self.raced, self.closed_idle), (0, 0), "{self:#?}\n{more}");
+    }
+
     fn add(&mut self, other: Self) {
         self.answered += other.answered;
         for (kind, count) in other.lost {

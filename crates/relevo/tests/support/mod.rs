@@ -12,6 +12,7 @@ pub(crate) mod load;
 pub(crate) mod mood;
 pub(crate) mod nodes;
 pub(crate) mod notify;
+pub(crate) mod place;
 pub(crate) mod ports;
 pub(crate) mod proc;
 pub(crate) mod relevo;

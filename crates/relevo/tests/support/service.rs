@@ -272,6 +272,13 @@ impl Service {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
+    /// A reload that goes on while the test looks at the service.
+    pub(crate) fn begin_reload(&self, more: &[&str]) -> Child {
+        let mut command = self.command(&["reload", &self.name]);
+        command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("relevo runs")
+    }
+
     /// Changes the number of workers and waits for it; fails the test if that is refused.
     pub(crate) fn scale(&self, to: &str) -> Value {
         let output = self.ask("scale", &[to, "--json"]);

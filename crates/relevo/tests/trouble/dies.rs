@@ -24,8 +24,7 @@ fn undone(bad: &str, balance: &str) {
     assert_refused(&output, "generation 1 serves again on all slots", &service);
     assert_eq!(service.worker_pids(), before, "{}", service.log());
     let kept = kept.stop();
-    kept.assert_nothing_lost();
-    assert_eq!((kept.raced, kept.closed_idle), (0, 0), "{kept:#?}");
+    kept.assert_unnoticed(&service.log());
     let account = visitors.stop();
     let lost: u64 = account.lost.values().sum();
     println!("{bad}, {balance}: answered {}, died with the new worker {lost}", account.answered);
@@ -72,7 +71,7 @@ fn nobody_notices_versions_that_never_serve() {
     }
     mood.set("well");
     assert_eq!(service.reload()["outcome"], "succeeded");
-    crate::assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     let output = prove.wait_with_output().expect("its end");
     let report = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{report}\n{}", service.log());

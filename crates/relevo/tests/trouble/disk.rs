@@ -1,9 +1,9 @@
 //! Nowhere to write to.
 
+use crate::load;
 use crate::support::ports::port;
 use crate::support::service::Setup;
 use crate::support::{eventually, fixture};
-use crate::{assert_unnoticed, load};
 
 /// `/dev/full` answers every write with `ENOSPC`, as a full disk does (full(4)).
 #[test]
@@ -28,7 +28,7 @@ fn with_a_full_disk_for_the_log_all_goes_on() {
     for generation in 2..4 {
         assert_eq!(service.reload()["generation"], generation);
     }
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     assert_eq!(service.wait_until_calm()["state"], "running");
     let (status, lines) = service.stop();
     assert!(status.success(), "{status}");

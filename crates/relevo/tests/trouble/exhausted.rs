@@ -1,14 +1,14 @@
 //! No descriptors, and no processes, to be had.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::{Pid, Resource, Rlimit, geteuid, prlimit};
 
+use crate::support::place::Place;
 use crate::support::ports::port;
 use crate::support::service::{Service, Setup};
-use crate::support::{TempDir, fixture, nodes, proc};
-use crate::{assert_refused, assert_unnoticed, load};
+use crate::support::{fixture, proc};
+use crate::{assert_refused, load};
 
 /// Sets the primary's limit, and gives back what it was.
 fn limit(service: &Service, resource: Resource, current: Option<u64>) -> Option<u64> {
@@ -44,7 +44,7 @@ fn without_descriptors_no_worker_starts_and_the_next_reload_goes_through() {
     assert_eq!(service.worker_pids(), before, "{}", service.log());
     let _few = limit(&service, Resource::Nofile, usual);
     assert_eq!(service.reload()["outcome"], "succeeded");
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     assert_eq!(service.wait_until_calm()["state"], "running");
 }
 
@@ -56,19 +56,9 @@ fn without_processes_no_worker_starts_and_the_next_reload_goes_through() {
         eprintln!("only root can run workers as somebody else: not tried");
         return;
     }
-    let place = TempDir::new("processes");
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
-    let (node, script) = (place.join("node"), place.join("app.js"));
-    fs::hard_link(nodes::node(22), &node)
-        .or_else(|_| fs::copy(nodes::node(22), &node).map(drop))
-        .expect("a copy of node");
-    fs::copy(fixture("kitchen.js"), &script).expect("a copy of the app");
+    let place = Place::new("kitchen.js");
     let port = port();
-    let service = Setup::with_node(node, script)
-        .directory(place.path())
-        .options("-w 2 --user nobody")
-        .env("PORT", port)
-        .start();
+    let service = place.service(port, "-w 2 --user nobody").start();
     let before = service.worker_pids();
     let load = load(port);
     let usual = limit(&service, Resource::Nproc, Some(1));
@@ -79,6 +69,6 @@ fn without_processes_no_worker_starts_and_the_next_reload_goes_through() {
     assert_eq!(service.worker_pids(), before, "{}", service.log());
     let _one = limit(&service, Resource::Nproc, usual);
     assert_eq!(service.reload()["outcome"], "succeeded");
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     assert_eq!(service.wait_until_calm()["state"], "running");
 }

@@ -4,13 +4,13 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::assert_refused;
 use crate::support::client::Lost;
 use crate::support::load::Load;
 use crate::support::mood::Mood;
 use crate::support::ports::port;
 use crate::support::service::{Service, signal_process};
 use crate::support::traffic::slow_response;
-use crate::{assert_refused, assert_unnoticed, begin_reload};
 
 /// Waits for a worker of this generation in this state, and kills it.
 fn kill(service: &Service, state: &str, generation: u64) -> u32 {
@@ -45,14 +45,14 @@ fn while_it_starts_the_reload_fails_and_the_old_ones_serve() {
     let before = service.worker_pids();
     let load = crate::load(port);
     mood.set("late 5000");
-    let reload = begin_reload(&service);
+    let reload = service.begin_reload(&[]);
     kill(&service, "starting", 2);
     let output = reload.wait_with_output().expect("its end");
     assert_refused(&output, "was killed by SIGKILL before it listened", &service);
     assert_eq!(service.worker_pids(), before, "{}", service.log());
     mood.set("well");
     assert_eq!(service.reload()["outcome"], "succeeded");
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     service.wait_until_calm();
 }
 
@@ -66,7 +66,7 @@ fn on_standby_another_takes_its_place() {
     service.wait_for_status("another is on standby", |status| {
         pids(status, "standby", 1).into_iter().any(|pid| pid != killed)
     });
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
 }
 
 /// What a parked worker keeps are its connections, and there are none here.
@@ -76,11 +76,11 @@ fn while_it_is_parked_the_reload_goes_on() {
     let port = port();
     let service = mood.service(port, "-w 2 --probation 1s").start();
     let load = visitors(port);
-    let reload = begin_reload(&service);
+    let reload = service.begin_reload(&[]);
     kill(&service, "parked", 1);
     let output = reload.wait_with_output().expect("its end");
     assert!(output.status.success(), "{output:?}\n{}", service.log());
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     assert_eq!(service.wait_until_calm()["generation"], 2);
 }
 
@@ -91,13 +91,13 @@ fn while_it_drains_only_what_it_works_on_is_lost() {
     let service = mood.service(port, "-w 1 --probation 0s").start();
     let load = visitors(port);
     let own = slow_response(port, 20_000);
-    let reload = begin_reload(&service);
+    let reload = service.begin_reload(&[]);
     kill(&service, "draining", 1);
     let output = reload.wait_with_output().expect("its end");
     assert!(output.status.success(), "{output:?}\n{}", service.log());
     let own = own.join().expect("a client");
     assert!(matches!(own, Err(Lost::Closed | Lost::Reset)), "{own:?}");
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     assert_eq!(service.wait_until_calm()["generation"], 2);
 }
 
@@ -108,7 +108,7 @@ fn when_it_has_just_become_ready_the_old_one_comes_back() {
     let port = port();
     let service = mood.service(port, "-w 1 --probation 2s").start();
     let before = service.worker_pids();
-    let reload = begin_reload(&service);
+    let reload = service.begin_reload(&[]);
     kill(&service, "ready", 2);
     let output = reload.wait_with_output().expect("its end");
     assert_refused(&output, "was killed by SIGKILL", &service);

@@ -11,26 +11,14 @@ mod memory;
 mod one_slot;
 mod stands_still;
 
-use std::process::{Child, Output, Stdio};
+use std::process::Output;
 
-use support::load::{Account, Load};
+use support::load::Load;
 use support::service::Service;
 
 /// Clients that open a connection for each request, and some that keep theirs.
 pub(crate) fn load(port: u16) -> Load {
     Load::new().keep_alive(10, port, "/").settled().connection_per_request(2, port, "/")
-}
-
-/// Nothing was lost, and nobody closed an idle connection either.
-pub(crate) fn assert_unnoticed(account: &Account, service: &Service) {
-    account.assert_nothing_lost();
-    assert_eq!((account.raced, account.closed_idle), (0, 0), "{account:#?}\n{}", service.log());
-}
-
-/// A reload that goes on while the test looks at the service.
-pub(crate) fn begin_reload(service: &Service) -> Child {
-    let mut command = service.command(&["reload", &service.name]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("relevo runs")
 }
 
 /// The reload failed, for this reason among its words.

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::load;
 use crate::support::ports::port;
 use crate::support::service::Setup;
 use crate::support::{TempDir, fixture};
-use crate::{assert_unnoticed, load};
 
 const MIB: u64 = 1 << 20;
 /// Some 45 MiB of a node that runs, and these.
@@ -89,7 +89,7 @@ fn a_surge_is_held_back_so_that_nobody_is_killed_for_want_of_memory() {
     let load = load(port);
     assert_eq!(service.reload()["outcome"], "succeeded");
     service.wait_for_line("memory is tight (");
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     assert_eq!(service.wait_until_calm()["state"], "running");
     assert_eq!(group.kills(), 0, "{}", service.log());
     println!("at most {} bytes of {LIMIT}", group.read(group.peak).trim());

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::ports::port;
 use crate::support::service::Setup;
 use crate::support::{TempDir, fixture};
-use crate::{assert_refused, assert_unnoticed, load};
+use crate::{assert_refused, load};
 
 #[test]
 fn a_module_that_is_missing_in_the_second_slot_takes_back_the_first() {
@@ -34,6 +34,6 @@ fn a_module_that_is_missing_in_the_second_slot_takes_back_the_first() {
     fs::write(app.join("part-1.js"), "").expect("the part");
     let rollout = service.reload();
     assert_eq!((&rollout["outcome"], &rollout["generation"]), (&"succeeded".into(), &3.into()));
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     service.wait_until_calm();
 }

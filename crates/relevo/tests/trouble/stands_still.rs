@@ -6,7 +6,7 @@ use crate::support::BALANCES;
 use crate::support::load::Load;
 use crate::support::mood::Mood;
 use crate::support::ports::port;
-use crate::{assert_refused, assert_unnoticed, load};
+use crate::{assert_refused, load};
 
 #[test]
 fn at_boot_it_is_never_ready_and_refused() {
@@ -19,7 +19,7 @@ fn at_boot_it_is_never_ready_and_refused() {
     assert_refused(&service.ask("reload", &[]), "within 1.0 s (--ready-timeout)", &service);
     mood.set("well");
     service.reload();
-    assert_unnoticed(&load.stop(), &service);
+    load.stop().assert_unnoticed(&service.log());
     let status = service.wait_until_calm();
     assert_eq!(status["state"], "running");
     assert!(service.worker_pids().iter().all(|pid| !before.contains(pid)), "{}", service.log());
@@ -42,7 +42,7 @@ fn later_it_is_undone_under_every_balance() {
         assert_refused(&output, "hung, no answer for", &service);
         assert_refused(&output, "generation 1 serves again on all slots", &service);
         assert_eq!(service.worker_pids(), before, "{}", service.log());
-        assert_unnoticed(&load.stop(), &service);
+        load.stop().assert_unnoticed(&service.log());
         let ready = |status: &Value| {
             let slots = status["slots"].as_array().expect("slots");
             slots.iter().all(|slot| slot["state"] == "ready" && slot["workers"][1].is_null())

@@ -7,41 +7,11 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use serde_json::Value;
 
+use crate::support::TempDir;
 use crate::support::client::get;
+use crate::support::place::Place;
 use crate::support::ports::port;
-use crate::support::service::{Service, Setup};
-use crate::support::{TempDir, fixture, nodes};
-
-/// Where nobody can go: a node and an app in a directory of the test's own.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(TempDir::new("user"));
-        fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
-        let node = nodes::node(22);
-        fs::hard_link(&node, place.node())
-            .or_else(|_| fs::copy(&node, place.node()).map(drop))
-            .expect("a copy of node");
-        fs::copy(fixture("identity.js"), place.script()).expect("a copy of the app");
-        place
-    }
-
-    fn node(&self) -> PathBuf {
-        self.0.join("node")
-    }
-
-    fn script(&self) -> PathBuf {
-        self.0.join("app.js")
-    }
-
-    fn service(&self, port: u16, options: &str) -> Setup {
-        Setup::with_node(self.node(), self.script())
-            .directory(self.0.path())
-            .options(options)
-            .env("PORT", port)
-    }
-}
+use crate::support::service::Service;
 
 fn body(port: u16, path: &str) -> String {
     let response = get(port, path).expect("an answer");
@@ -72,7 +42,7 @@ fn workers_have_its_rights_and_no_more() {
     if !is_root() {
         return;
     }
-    let (place, port) = (Place::new(), port());
+    let (place, port) = (Place::new("identity.js"), port());
     let setup = place.service(port, "-w 2 --user nobody");
     let service = setup.option_of("--hook-success", "id -u; cat /proc/self/status").start();
     let me = look(port);
@@ -85,7 +55,7 @@ fn workers_have_its_rights_and_no_more() {
     assert_eq!((&me["user"], &me["logname"]), (&"nobody".into(), &"nobody".into()), "{me}");
     assert_eq!(me["home"], "/nonexistent", "{me}");
     assert_eq!(me["shell"], "/usr/sbin/nologin", "{me}");
-    assert_eq!(me["cwd"], place.0.path().display().to_string(), "{me}");
+    assert_eq!(me["cwd"], place.path().display().to_string(), "{me}");
     let limits = fs::read_to_string("/proc/self/limits").expect("our own limits");
     let ours = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
     let ours: Vec<&str> = ours.split_whitespace().skip(3).take(2).collect();
@@ -114,8 +84,8 @@ fn they_cannot_command_the_service() {
     if !is_root() {
         return;
     }
-    let (place, port) = (Place::new(), port());
-    let control = place.0.join("control");
+    let (place, port) = (Place::new("identity.js"), port());
+    let control = place.path().join("control");
     let service =
         place.service(port, "-w 1 --user nobody").env("CONTROL", control.display()).start();
     let socket = service.runtime.path().join(&service.name).join("control.sock");
@@ -129,7 +99,7 @@ fn a_group_of_its_own_and_variables_that_are_said_win() {
     if !is_root() {
         return;
     }
-    let (place, port) = (Place::new(), port());
+    let (place, port) = (Place::new("identity.js"), port());
     let options = "-w 1 --user nobody --group daemon --env HOME=/home/of/nobody";
     let service = place.service(port, options).start();
     let me = look(port);
@@ -143,7 +113,7 @@ fn a_directory_that_it_may_not_enter_is_named() {
     if !is_root() {
         return;
     }
-    let (place, secret) = (Place::new(), TempDir::new("secret"));
+    let (place, secret) = (Place::new("identity.js"), TempDir::new("secret"));
     fs::set_permissions(secret.path(), fs::Permissions::from_mode(0o700)).expect("a mode");
     let options = format!("-w 1 --user nobody --cwd {}", secret.path().display());
     let output = place.service(port(), &options).run();
