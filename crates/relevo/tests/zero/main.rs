@@ -16,6 +16,7 @@ mod support;
 mod account;
 mod clients;
 mod crowd;
+mod facts;
 mod foreign;
 mod frameworks;
 mod hard;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Mutex;
 
-use crate::frameworks::{BALANCES, FRAMEWORKS, Framework};
+use crate::facts::facts;
+use crate::frameworks::{BALANCES, FRAMEWORKS, Framework, ON_THE_OLDEST};
 use crate::hard::HARD;
-use crate::support::nodes::MAJORS;
+use crate::support::nodes::{MAJORS, OLDEST};
 use crate::support::root;
 use crate::trial::Figures;
 
@@ -48,8 +49,9 @@ pub(crate) fn note(row: Row) {
 pub(crate) fn finish(name: &str) {
     let mut finished = FINISHED.lock().expect("no test panics here");
     finished.insert(name.to_owned());
-    let all = FRAMEWORKS.iter().map(|framework| framework.name).chain(HARD);
-    if all.into_iter().all(|name| finished.contains(name)) {
+    let mut all =
+        FRAMEWORKS.iter().map(|framework| framework.name).chain(HARD).chain([ON_THE_OLDEST]);
+    if all.all(|name| finished.contains(name)) {
         let path = root().join("docs/zero.md");
         let text = write(&ROWS.lock().expect("no test panics here"));
         std::fs::write(&path, text).expect("the report is written");
@@ -97,7 +99,8 @@ const HEAD: &str = "\
 # Losses: zero
 
 What becomes of requests while every worker of a service is replaced, run by the project's own tests
-(`crates/relevo/tests/zero`). This page is written by
+(`crates/relevo/tests/zero`). What becomes of them under Node's `cluster`, PM2 and nginx, `relevo prove` has counted in one
+run with Relevo: [benchmarks.md](benchmarks.md#lost-under-relevo-prove). This page is written by
 
 ```console
 $ RELEVO_MATRIX=full cargo test -p relevo --test zero
@@ -124,8 +127,23 @@ carry.
 | killed | requests and idle connections that were on the killed worker's connections, as the kernel knew them at its death: they cannot be saved, and are not among the lost |
 ";
 
+const NOT_PROMISED: &str = "
+## What is not promised
+
+- What was on a killed worker's connections: the column *killed*.
+- HTTP/2 streams that a client opens within the round trip in which GOAWAY reaches it are refused, and have to be asked
+  again by the client, as RFC 9113, 8.7 allows: the column *resent*. Idle HTTP/2 and TLS connections are ended, not moved.
+- A message that a client sends on a WebSocket while 1012 comes to it: the column *unanswered*.
+- A connection whose user the app keeps in a map of its own, with nothing on the socket itself, looks like any other
+  and is moved; `keep(socket)` of `relevo-worker` says otherwise. The row with the login in a map does so.
+- On Node 14 and 16 nothing is moved. There, and where connections may not move, a client that is idle for longer than
+  the keep-alive timeout that it was told of finds its connection closed, as without Relevo.
+
+The reasons, and all other limits, are in [drain.md](drain.md).
+";
+
 fn write(rows: &[Row]) -> String {
-    let mut text = HEAD.to_owned();
+    let mut text = format!("{HEAD}\n{}{NOT_PROMISED}\n## All runs\n", facts());
     let total = |count: fn(&Row) -> u64| rows.iter().map(count).sum::<u64>();
     writeln!(
         text,
@@ -162,7 +180,7 @@ fn section(text: &mut String, name: &str, rows: &[Row]) {
             .expect("a string takes everything");
     }
     head(text, "Node", "balance");
-    for major in MAJORS {
+    for major in OLDEST.into_iter().chain(MAJORS) {
         for balance in BALANCES {
             let found =
                 of_name.iter().find(|row| row.major == major && row.balance == Some(balance));
