@@ -3,6 +3,7 @@
 //!
 //! - [`protocol`]: the lines of the control socket;
 //! - [`Status`] and [`PsEntry`]: what `status --json` and `ps --json` print;
+//! - [`Event`]: what `events --json` prints, an object a line;
 //! - [`prove::Report`]: what `prove --json` prints;
 //! - [`checked`]: what `check --json` prints;
 //! - [`difference`]: what `reload --dry-run --json` prints;
@@ -10,12 +11,14 @@
 
 pub mod checked;
 pub mod difference;
+mod event;
 mod exit_code;
 pub mod protocol;
 pub mod prove;
 mod ps;
 pub mod status;
 
+pub use event::Event;
 pub use exit_code::ExitCode;
 pub use ps::{PsEntry, PsWorkers};
 pub use status::Status;

@@ -154,7 +154,6 @@ fn what_is_not_built_is_not_known() {
         "start",
         "restart",
         "logs",
-        "events",
         "top",
         "import",
         "upgrade",

@@ -103,6 +103,18 @@ fn the_protocol() {
     assert_eq!(client.hear(), hello);
 
     client.check_serves(1);
+    // Who follows twice on a connection could not tell the two apart.
+    let mut follower = Client::greeted(&service);
+    follower.say("{\"id\":1,\"do\":\"events\",\"args\":{\"follow\":true}}\n");
+    let first = follower.hear();
+    assert_eq!((&first["id"], &first["event"]["number"]), (&json!(1), &json!(1)), "{first}");
+    while follower.hear()["event"]["kind"] != "service_ready" {}
+    follower.check_error(
+        r#"{"id":2,"do":"events","args":{"follow":true}}"#,
+        &json!(2),
+        &["follows", "use another one"],
+    );
+    follower.check_serves(3);
     client.check_error(
         r#"{"id":2,"do":"explode","args":{}}"#,
         &json!(2),

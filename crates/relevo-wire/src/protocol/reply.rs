@@ -4,8 +4,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::to_line;
-use crate::ExitCode;
 use crate::status::Phase;
+use crate::{Event, ExitCode};
 
 /// One line of an answer. `T` is what the verb asked for is answered with, see [`super::Verb`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Reply<T> {
 pub enum Body<T> {
     /// It goes on; more lines follow.
     Progress(Progress),
+    /// Something happened that was asked about; more lines follow.
+    Event(Box<Event>),
     /// It is done. The last line.
     Ok(T),
     /// It is refused, has failed or was undone. The last line.
@@ -81,6 +83,11 @@ impl Reply<Nothing> {
     /// A line on the way, which is the same for every verb.
     pub const fn progress(id: u64, progress: Progress) -> Self {
         Self { id: Some(id), body: Body::Progress(progress) }
+    }
+
+    /// Something that happened, for who asked for that.
+    pub fn event(id: u64, event: Event) -> Self {
+        Self { id: Some(id), body: Body::Event(Box::new(event)) }
     }
 
     /// The last line for a request that is not done, which is the same for every verb.

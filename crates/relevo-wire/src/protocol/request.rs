@@ -11,6 +11,13 @@ use crate::ExitCode;
 pub enum Verb {
     /// How the service is; answered by a [`crate::Status`].
     Status,
+    /// What has happened: told in [`crate::Event`]s, then answered by [`super::Nothing`].
+    Events {
+        /// Whether what happens from now on is told, too; the answer then comes never.
+        follow: bool,
+        /// How many of those that are remembered are told at most; all of them if that is not said.
+        last: Option<u32>,
+    },
     /// Replace every worker; answered by the [`crate::status::Rollout`].
     Reload {
         /// Whether the answer waits until the rollout is over; else it comes once it is accepted.
@@ -73,13 +80,14 @@ impl Count {
 }
 
 impl Verb {
-    const WORDS: [&'static str; 8] =
-        ["status", "reload", "rollback", "scale", "abort", "pause", "resume", "stop"];
+    const WORDS: [&'static str; 9] =
+        ["status", "events", "reload", "rollback", "scale", "abort", "pause", "resume", "stop"];
 
     /// The word for it on the wire and on the command line.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Status => "status",
+            Self::Events { .. } => "events",
             Self::Reload { .. } | Self::DryRun => "reload",
             Self::Rollback { .. } => "rollback",
             Self::Scale { .. } => "scale",
@@ -95,6 +103,11 @@ impl Verb {
         let mut args = |known| object.object("args", format!("`args` of `{word}`"), known);
         let (verb, args) = match word.as_str() {
             "status" => (Self::Status, args(&[])?),
+            "events" => {
+                let mut args = args(&["follow", "last"])?;
+                let follow = args.bool_or("follow", false)?;
+                (Self::Events { follow, last: args.count("last")? }, args)
+            }
             "reload" => {
                 let mut args = args(&["wait", "dry_run", "listeners"])?;
                 let wait = args.bool_or("wait", true)?;
@@ -175,6 +188,12 @@ impl Serialize for Args {
         let mut args = serializer.serialize_map(None)?;
         match self.0 {
             Verb::Status | Verb::Abort | Verb::Pause | Verb::Resume | Verb::Stop => {}
+            Verb::Events { follow, last } => {
+                args.serialize_entry("follow", &follow)?;
+                if let Some(last) = last {
+                    args.serialize_entry("last", &last)?;
+                }
+            }
             Verb::DryRun => args.serialize_entry("dry_run", &true)?,
             Verb::Reload { wait, changed_listeners } => {
                 args.serialize_entry("wait", &wait)?;
@@ -231,6 +250,14 @@ mod tests {
         let cases = [
             (Verb::Status, r#"{"id":7,"do":"status","args":{}}"#),
             (
+                Verb::Events { follow: true, last: None },
+                r#"{"id":7,"do":"events","args":{"follow":true}}"#,
+            ),
+            (
+                Verb::Events { follow: false, last: Some(9) },
+                r#"{"id":7,"do":"events","args":{"follow":false,"last":9}}"#,
+            ),
+            (
                 Verb::Reload { wait: true, changed_listeners: false },
                 r#"{"id":7,"do":"reload","args":{"wait":true}}"#,
             ),
@@ -282,7 +309,7 @@ mod tests {
         check(
             r#"{"id":1,"do":"dance","args":{}}"#,
             Some(1),
-            "unknown verb `dance`; known: `status`, `reload`, `rollback`, `scale`, `abort`, `pause`, `resume`, `stop`",
+            "unknown verb `dance`; known: `status`, `events`, `reload`, `rollback`, `scale`, `abort`, `pause`, `resume`, `stop`",
         );
         check(
             r#"{"id":1,"do":"reload","args":{"now":true}}"#,
@@ -293,6 +320,11 @@ mod tests {
             r#"{"id":1,"do":"reload","args":{"listeners":"any"}}"#,
             Some(1),
             "`listeners` in `args` of `reload` is `any`; known: `same`, `changed`",
+        );
+        check(
+            r#"{"id":1,"do":"events","args":{"last":-1}}"#,
+            Some(1),
+            "`last` in `args` of `events` is a number, not a whole number of 0 or more",
         );
         check(
             r#"{"id":1,"do":"stop","args":{"now":true}}"#,

@@ -159,6 +159,15 @@ impl Object {
         }
     }
 
+    /// A number of things, which may be left out. More than can be counted is as many as can.
+    pub(super) fn count(&mut self, field: &'static str) -> Result<Option<u32>, Problem> {
+        let Some(value) = self.fields.remove(field) else { return Ok(None) };
+        match value.as_u64() {
+            Some(count) => Ok(Some(u32::try_from(count).unwrap_or(u32::MAX))),
+            None => Err(self.wrong_type(field, &value, "a whole number of 0 or more")),
+        }
+    }
+
     pub(super) fn negative(&self, field: &'static str, other: &'static str) -> Problem {
         Problem::Negative { place: self.place.clone(), field, other }
     }

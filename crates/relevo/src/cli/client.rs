@@ -8,6 +8,7 @@ mod tests;
 pub(super) mod waiting;
 
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use relevo_wire::protocol::{
     Verb,
 };
 use relevo_wire::status::{Held, Rollout, Scaling};
-use relevo_wire::{ExitCode, Status};
+use relevo_wire::{Event, ExitCode, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
@@ -174,20 +175,41 @@ impl Connection {
         until: Until<'_>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Answer, ClientError> {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.send(&Request { id, verb }.to_line())?;
+        let id = self.request(verb)?;
         loop {
-            let line = self.line(until)?;
-            let reply: Reply<Value> =
-                serde_json::from_slice(&line).map_err(ClientError::NotUnderstood)?;
-            // An error without an id is about a line that the primary could not read: ours.
-            if reply.id.is_some_and(|answered| answered != id) {
-                continue;
-            }
-            match reply.body {
+            let (line, body) = self.reply(id, until)?;
+            match body {
                 Body::Progress(progress) => on_progress(progress),
-                Body::Ok(value) => return Ok(Answer { json: json_of(&line, id, &value), value }),
+                Body::Event(_) => {}
+                Body::Ok(value) => {
+                    let json = json_of(&line, id, "ok").unwrap_or_else(|| value.to_string());
+                    return Ok(Answer { json, value });
+                }
+                Body::Error(failure) => return Err(ClientError::Failed(failure)),
+            }
+        }
+    }
+
+    /// Asks what has happened, and hears it until that is all, or `on_event` has heard enough. It is handed
+    /// the JSON as well, as it was received.
+    pub(crate) fn hear(
+        &mut self,
+        verb: Verb,
+        until: Until<'_>,
+        on_event: &mut dyn FnMut(&Event, &str) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        let id = self.request(verb)?;
+        loop {
+            let (line, body) = self.reply(id, until)?;
+            match body {
+                Body::Event(event) => {
+                    let json = json_of(&line, id, "event").unwrap_or_default();
+                    if on_event(&event, &json).is_break() {
+                        return Ok(());
+                    }
+                }
+                Body::Progress(_) => {}
+                Body::Ok(_) => return Ok(()),
                 Body::Error(failure) => return Err(ClientError::Failed(failure)),
             }
         }
@@ -210,6 +232,26 @@ impl Connection {
             match self.line(until) {
                 Ok(_) => {}
                 Err(error) => return matches!(error, ClientError::Closed),
+            }
+        }
+    }
+
+    fn request(&mut self, verb: Verb) -> Result<u64, ClientError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.send(&Request { id, verb }.to_line())?;
+        Ok(id)
+    }
+
+    /// The next line that is about this request, and what it says.
+    fn reply(&mut self, id: u64, until: Until<'_>) -> Result<(Vec<u8>, Body<Value>), ClientError> {
+        loop {
+            let line = self.line(until)?;
+            let reply: Reply<Value> =
+                serde_json::from_slice(&line).map_err(ClientError::NotUnderstood)?;
+            // An error without an id is about a line that the primary could not read: ours.
+            if reply.id.is_none_or(|answered| answered == id) {
+                return Ok((line, reply.body));
             }
         }
     }
@@ -364,10 +406,9 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
-/// The answer's text in a line, with its fields in the order they came in.
-fn json_of(line: &[u8], id: u64, value: &Value) -> String {
-    let text = std::str::from_utf8(line).ok().and_then(|line| {
-        line.strip_prefix(&format!("{{\"id\":{id},\"ok\":"))?.strip_suffix('}').map(str::to_owned)
-    });
-    text.unwrap_or_else(|| value.to_string())
+/// The text of what a line says, with its fields in the order they came in.
+fn json_of(line: &[u8], id: u64, field: &str) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?;
+    let text = line.strip_prefix(&format!("{{\"id\":{id},\"{field}\":"))?.strip_suffix('}')?;
+    Some(text.to_owned())
 }

@@ -4,6 +4,7 @@ mod abort;
 mod check;
 mod chosen;
 mod client;
+mod events;
 pub(crate) mod exec;
 mod pause;
 mod prove;
@@ -47,6 +48,7 @@ enum Command {
     Resume(resume::Args),
     Scale(scale::Args),
     Status(status::Args),
+    Events(events::Args),
     Ps(ps::Args),
     Stop(stop::Args),
     Prove(Box<prove::Args>),
@@ -103,6 +105,7 @@ pub(crate) fn main() -> process::ExitCode {
         Command::Resume(args) => resume::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Events(args) => events::run(&args),
         Command::Ps(args) => ps::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Prove(args) => prove::run(&args),

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use relevo_core::{
-    Answer, Event, HookId, Listeners, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale,
-    ScaleOutcome, ScaleReport, Step, WorkerId,
+    Answer, Event, Listeners, Outcome, Progress, Refusal, RequestId, RolloutReport, Scale,
+    ScaleOutcome, ScaleReport, Step,
 };
 use relevo_sys::peer::peer_credentials;
 use relevo_sys::poll::{Interest, Poller};
@@ -25,6 +25,7 @@ use relevo_wire::protocol::{
 use relevo_wire::status::{Held, Phase};
 use serde::Serialize;
 
+use super::history::History;
 use super::token::Token;
 use super::{log, status};
 
@@ -64,6 +65,8 @@ struct Client {
     wants_writable: bool,
     /// No more is read; it is closed when everything is sent.
     is_closing: bool,
+    /// The request by which it wants to be told what happens, and the last event that it was told.
+    follows: Option<(u64, u64)>,
 }
 
 /// Who waits for the answer to a request.
@@ -79,6 +82,8 @@ struct Waiting {
 pub(crate) enum Wish {
     /// To be told how the service is.
     Status { client: u32, id: u64 },
+    /// To be told what has happened, and perhaps what happens from now on.
+    Events { client: u32, id: u64, follow: bool, last: Option<u32> },
     /// That every worker be replaced, if the configuration is right.
     Reload { client: u32, id: u64, wait: bool, listeners: Listeners },
     /// That every worker be replaced by one of the release before, if there still is one.
@@ -227,13 +232,52 @@ impl Control {
         self.send(waiting.client, &line.to_line());
     }
 
-    /// Answers a request, for good.
-    pub(crate) fn reply(
+    /// Tells a client what has happened; who follows is told more by [`Self::tell_followers`].
+    pub(crate) fn events(
         &mut self,
-        request: RequestId,
-        answer: &Answer,
-        last_words: impl Fn(Culprit) -> Vec<String>,
+        client: u32,
+        id: u64,
+        follow: bool,
+        last: Option<u32>,
+        history: &History,
     ) {
+        let Some(state) = self.clients.get_mut(&client) else { return };
+        if follow && state.follows.is_some() {
+            let reason = "this connection follows the events already: use another one";
+            let failure = Failure::new(ExitCode::Usage, reason);
+            self.send(client, &failure.to_line(Some(id)));
+            return;
+        }
+        let first = last.map_or(0, |last| history.last().saturating_sub(last.into()));
+        if follow {
+            state.follows = Some((id, first));
+            self.tell_followers(history);
+        } else {
+            let lines = history.since(first).flat_map(|event| event_line(id, event));
+            let lines: Vec<u8> = lines.chain(Reply::ok(id, Nothing {}).to_line()).collect();
+            self.send(client, &lines);
+        }
+    }
+
+    /// Tells those who follow what they have not been told yet.
+    pub(crate) fn tell_followers(&mut self, history: &History) {
+        let mut due = Vec::new();
+        for (client, state) in &mut self.clients {
+            if let Some((id, told)) = &mut state.follows
+                && *told < history.last()
+            {
+                let lines = history.since(*told).flat_map(|event| event_line(*id, event));
+                due.push((*client, lines.collect::<Vec<u8>>()));
+                *told = history.last();
+            }
+        }
+        for (client, lines) in due {
+            self.send(client, &lines);
+        }
+    }
+
+    /// Answers a request, for good.
+    pub(crate) fn reply(&mut self, request: RequestId, answer: &Answer, last_words: Vec<String>) {
         let Some(Waiting { client, id, verb }) = self.requests.remove(&request) else { return };
         let line = match answer {
             Answer::RolledOut(report) if verb == Verb::Abort => aborted(id, report),
@@ -305,6 +349,7 @@ impl Control {
     fn wish(&mut self, client: u32, id: u64, verb: Verb) -> Wish {
         match verb {
             Verb::Status => Wish::Status { client, id },
+            Verb::Events { follow, last } => Wish::Events { client, id, follow, last },
             Verb::Reload { wait, changed_listeners } => {
                 let listeners =
                     if changed_listeners { Listeners::Changed } else { Listeners::Same };
@@ -401,34 +446,22 @@ impl Control {
     }
 }
 
-/// Whose last words explain a failure.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Culprit {
-    Worker(WorkerId),
-    Hook(HookId),
+fn event_line(id: u64, event: &relevo_wire::Event) -> Vec<u8> {
+    Reply::event(id, event.clone()).to_line()
 }
 
-fn rolled_out(
-    id: u64,
-    report: &RolloutReport,
-    last_words: impl Fn(Culprit) -> Vec<String>,
-) -> Vec<u8> {
+fn rolled_out(id: u64, report: &RolloutReport, last_words: Vec<String>) -> Vec<u8> {
     match &report.outcome {
         Outcome::Succeeded => Reply::ok(id, status::of_report(report)).to_line(),
-        Outcome::Failed { worker, .. } => {
-            let mut failure = Failure::new(ExitCode::Failed, log::rollout_ended(report));
-            failure.detail = last_words(Culprit::Worker(*worker));
-            failure.to_line(Some(id))
-        }
-        Outcome::HookFailed { hook, .. } => {
-            let mut failure = Failure::new(ExitCode::Failed, log::rollout_ended(report));
-            failure.detail = last_words(Culprit::Hook(*hook));
-            failure.to_line(Some(id))
-        }
-        Outcome::Aborted | Outcome::Stopped => {
-            Failure::new(ExitCode::Failed, log::rollout_ended(report)).to_line(Some(id))
-        }
+        Outcome::Failed { .. }
+        | Outcome::HookFailed { .. }
+        | Outcome::Aborted
+        | Outcome::Stopped => failed(log::rollout_ended(report), last_words).to_line(Some(id)),
     }
+}
+
+fn failed(reason: String, last_words: Vec<String>) -> Failure {
+    Failure { detail: last_words, ..Failure::new(ExitCode::Failed, reason) }
 }
 
 /// Who wanted a rollout undone has that, as long as nothing of it is left.
@@ -449,16 +482,14 @@ fn aborted(id: u64, report: &RolloutReport) -> Vec<u8> {
     }
 }
 
-fn scaled(id: u64, report: &ScaleReport, last_words: impl Fn(Culprit) -> Vec<String>) -> Vec<u8> {
-    let failed = || Failure::new(ExitCode::Failed, log::scale_ended(report));
+fn scaled(id: u64, report: &ScaleReport, last_words: Vec<String>) -> Vec<u8> {
     match &report.outcome {
         ScaleOutcome::Accepted | ScaleOutcome::Done => {
             Reply::ok(id, status::of_scaling(report)).to_line()
         }
-        ScaleOutcome::Failed { worker, .. } => {
-            Failure { detail: last_words(Culprit::Worker(*worker)), ..failed() }.to_line(Some(id))
+        ScaleOutcome::Failed { .. } | ScaleOutcome::Superseded { .. } | ScaleOutcome::Aborted => {
+            failed(log::scale_ended(report), last_words).to_line(Some(id))
         }
-        ScaleOutcome::Superseded { .. } | ScaleOutcome::Aborted => failed().to_line(Some(id)),
     }
 }
 
@@ -494,6 +525,7 @@ impl Client {
             greeted: false,
             wants_writable: false,
             is_closing: false,
+            follows: None,
         }
     }
 

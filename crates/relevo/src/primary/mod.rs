@@ -17,13 +17,14 @@
 //! | `trial.rs` | trying one worker aside |
 //! | `signals.rs`, `notify.rs` | signals in, the service manager's socket out |
 //! | `reasons.rs`, `watch/`, `terminal.rs`, `schedule.rs` | reloads for files that change, a key, the clock |
-//! | `log.rs` | the words for what the core tells |
+//! | `telling.rs`, `log.rs`, `history/` | telling people: when, in which words, and what is remembered of it |
 
 mod agent_file;
 mod clock;
 mod control;
 pub(crate) mod environment;
 mod examine;
+mod history;
 mod hooks;
 mod hub;
 mod inspect_port;
@@ -45,6 +46,7 @@ mod schedule;
 mod signals;
 mod start;
 mod status;
+mod telling;
 pub(crate) mod terminal;
 mod token;
 mod trial;
@@ -67,6 +69,7 @@ use agent_file::AgentFile;
 use clock::Clock;
 use control::{Control, Wish};
 use examine::Examinations;
+use history::History;
 use hooks::{Around, Hooks};
 pub(crate) use hub::DrainWords;
 use hub::{HubHandle, Told};
@@ -100,6 +103,7 @@ pub(crate) struct Primary {
     examinations: Examinations,
     hooks: Hooks,
     output: Output,
+    history: History,
     control: Control,
     notifier: Notifier,
     signals: SignalSource,
@@ -131,13 +135,14 @@ impl Primary {
         self.enter_terminal();
         loop {
             self.settle();
+            self.control.tell_followers(&self.history);
             if let Some(code) = self.exit {
                 self.end();
                 return code;
             }
             let timeout = self.next_deadline().map(|at| at.since(self.clock.now()));
             if let Err(errno) = self.poller.wait(timeout, &mut ready) {
-                self.output.say(&format!("bug in Relevo, please report it: epoll_wait: {errno}"));
+                self.say(&format!("bug in Relevo, please report it: epoll_wait: {errno}"));
                 // Nothing can be waited for; do not spin.
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -217,13 +222,8 @@ impl Primary {
         for report in reports {
             match report {
                 Told::Event(event) => self.events.push_back(event),
-                Told::Notice(notice) => {
-                    let view = self.supervisor.view();
-                    let address = |listener| view.address(listener);
-                    let pid = |worker| self.processes.pid_for_log(worker);
-                    self.output.say(&log::dealer_line(&notice, pid, address));
-                }
-                Told::Complaint(what) => self.output.say(&what),
+                Told::Notice(notice) => self.tell_of_dealing(&notice),
+                Told::Complaint(what) => self.say(&what),
                 Told::Ended(worker) => self.bury(worker),
             }
         }
@@ -236,7 +236,7 @@ impl Primary {
                 signals::Wish::Event(event) => self.events.push_back(event),
                 signals::Wish::StopAtTerminal => self.stop_at_terminal(),
                 signals::Wish::EnterTerminal => self.enter_terminal(),
-                signals::Wish::Say(text) => self.output.say(text),
+                signals::Wish::Say(text) => self.say(text),
                 signals::Wish::ReapStrangers => {
                     self.reap_strangers();
                 }
@@ -253,6 +253,9 @@ impl Primary {
                     self.settle();
                     let status = self.status();
                     self.control.answer(client, id, Ok(status));
+                }
+                Wish::Events { client, id, follow, last } => {
+                    self.control.events(client, id, follow, last, &self.history);
                 }
                 Wish::Reload { client, id, wait, listeners } => {
                     self.reload_for(client, id, wait, listeners);
@@ -284,7 +287,7 @@ impl Primary {
         let launch = self.reading.launch(generation);
         if let Some(path) = launch.release.missing() {
             let path = path.display();
-            self.output.say(&format!(
+            self.say(&format!(
                 "slot {slot}: {path} is gone, from which generation {generation} is loaded: bring it back, or reload what is to run instead"
             ));
             let (stage, errno) = (SpawnStage::Release, Errno::NOENT.raw_os_error());
@@ -346,7 +349,7 @@ impl Primary {
             }
             Launched::Failed(stage, errno) => {
                 if let Some(line) = self.processes.refused_rights(worker, stage, errno) {
-                    self.output.say(&line);
+                    self.say(&line);
                 }
                 self.events.push_back(Event::SpawnFailed { worker, stage, errno });
             }

@@ -2,8 +2,8 @@
 
 use relevo_core::{Action, Event, Notify};
 
-use super::control::Culprit;
-use super::{Primary, log, status};
+use super::history::Culprit;
+use super::{Primary, status};
 
 impl Primary {
     pub(super) fn perform(&mut self, action: Action) {
@@ -62,18 +62,14 @@ impl Primary {
             Action::EndHook { hook } => self.hooks.kill(hook),
             Action::Progress { request, progress } => self.control.progress(request, progress),
             Action::Reply { request, answer } => {
-                let last_words = |culprit| match culprit {
-                    Culprit::Worker(worker) => self.output.last_words(worker),
-                    Culprit::Hook(hook) => self.hooks.last_words(hook),
-                };
-                self.control.reply(request, &answer, last_words);
+                let words = Culprit::of_answer(&answer).map(|culprit| self.last_words(culprit));
+                self.control.reply(request, &answer, words.unwrap_or_default());
             }
             Action::Notify(notify) => self.notify(notify),
             Action::Tell(notice) => {
                 self.follow_rollout(&notice);
                 if !self.note_trial(&notice) {
-                    let line = log::line(&notice, |worker| self.processes.pid_for_log(worker));
-                    self.output.say(&line);
+                    self.tell(&notice);
                 }
             }
             Action::Exit { code } => self.exit = Some(code),

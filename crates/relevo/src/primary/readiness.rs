@@ -47,7 +47,7 @@ impl Primary {
         let heard = self.notifications.read(worker, pid, self.clock.now());
         self.events.extend(heard.events);
         for line in heard.lines {
-            self.output.say(&line);
+            self.say(&line);
         }
     }
 

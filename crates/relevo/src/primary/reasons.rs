@@ -39,7 +39,7 @@ impl Primary {
             };
             self.reload_for_reason(Cause::Watch, &format!("{}{others} changed", changed.first));
             if changed.looks_endless {
-                self.output.say(&format!(
+                self.say(&format!(
                     "{} changes during every reload: if the app writes it, leave it out with --ignore",
                     changed.first
                 ));
@@ -56,7 +56,7 @@ impl Primary {
     pub(super) fn on_watch(&mut self) {
         let (now, is_rolling) = (self.clock.now(), self.is_rolling());
         match self.watch.read(now, is_rolling) {
-            Some(complaints) => complaints.iter().for_each(|what| self.output.say(what)),
+            Some(complaints) => complaints.iter().for_each(|what| self.say(what)),
             None => {
                 self.leave_watch();
                 let complaints = self.watch.begin_anew(now, is_rolling);
@@ -92,7 +92,7 @@ impl Primary {
             return;
         }
         let when = if self.is_rolling() { ": reload when this one is over" } else { ": reload" };
-        self.output.say(&format!("{what}{when}"));
+        self.say(&format!("{what}{when}"));
         self.reload_because(cause);
     }
 
@@ -108,12 +108,12 @@ impl Primary {
 
     fn enter_watch(&mut self, complaints: Vec<String>) {
         for complaint in complaints {
-            self.output.say(&complaint);
+            self.say(&complaint);
         }
         if let Some(fd) = self.watch.fd()
             && let Err(errno) = self.poller.add(fd, Token::Watch.pack(), Interest::READ)
         {
-            self.output.say(&format!("warning: --watch sees nothing: epoll_ctl: {errno}"));
+            self.say(&format!("warning: --watch sees nothing: epoll_ctl: {errno}"));
         }
     }
 }

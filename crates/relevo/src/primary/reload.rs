@@ -59,24 +59,16 @@ impl Primary {
     fn prepare_reload(&mut self) -> Result<(), Failure> {
         let (spec, changes) = self.reading.prepare()?;
         if !changes.is_empty() {
-            self.output
-                .say(&format!("configuration read again; the reload brings {}", keys(&changes)));
+            self.say(&format!("configuration read again; the reload brings {}", keys(&changes)));
         }
         if let Some(file) = self.reading.passed_over() {
             let file = file.display();
-            self.output.say(&format!(
+            self.say(&format!(
                 "{file} is not read: this service was started without it; stop it and start it again to use it"
             ));
         }
         self.events.push_back(Event::Configured { spec: Box::new(spec) });
         Ok(())
-    }
-
-    fn say_refused(&self, failure: &Failure) {
-        self.output.say(&failure.reason);
-        for line in &failure.detail {
-            self.output.say(&format!("    {line}"));
-        }
     }
 
     /// What of the configuration the shell carries out itself comes and goes with the rollout, too.

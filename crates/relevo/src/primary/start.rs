@@ -20,6 +20,7 @@ use super::agent_file::AgentFile;
 use super::clock::Clock;
 use super::control::Control;
 use super::examine::Examinations;
+use super::history::History;
 use super::hooks::Hooks;
 use super::hub::{DrainWords, HubHandle, HubSettings, Inherited};
 use super::notifications::Notifications;
@@ -138,6 +139,7 @@ impl Primary {
             examinations,
             hooks: Hooks::default(),
             output,
+            history: History::default(),
             control,
             notifier: Notifier::new(notify_socket.as_deref()),
             signals,
@@ -169,7 +171,7 @@ impl Primary {
         // Where that still fails, it was said at the start, and will be tried again.
         if let Ok(directory) = opened {
             let directory = directory.display();
-            self.output.say(&format!("there was no control socket; made one in {directory}"));
+            self.say(&format!("there was no control socket; made one in {directory}"));
         }
     }
 
@@ -180,7 +182,7 @@ impl Primary {
             Ok(directory) => directory,
             Err(RuntimeDirError::Unusable { path, source }) => {
                 let (path, why) = (path.display(), error_text(&source));
-                self.output.say(&format!(
+                self.say(&format!(
                     "warning: {path} cannot be used ({why}): there is no control socket and no agent, only signals work; set RELEVO_RUNTIME_DIR to a directory of your own"
                 ));
                 return Ok(());
@@ -192,8 +194,7 @@ impl Primary {
             let _ = fs::remove_dir(&directory);
         } else if let Err(error) = self.control.open(&directory) {
             let (path, why) = (directory.display(), error_text(&error));
-            self.output
-                .say(&format!("warning: no control socket in {path}: {why}; only signals work"));
+            self.say(&format!("warning: no control socket in {path}: {why}; only signals work"));
             // It is there for the socket alone.
             let _ = fs::remove_dir(&directory);
         }
@@ -205,7 +206,7 @@ impl Primary {
             };
             match placed {
                 Ok(agent) => self.agent = Some(agent),
-                Err(error) => self.output.say(&format!(
+                Err(error) => self.say(&format!(
                     "warning: the agent cannot be put in place ({error}): workers run as with --no-agent"
                 )),
             }

@@ -5,6 +5,7 @@ mod support;
 
 mod abort;
 mod canary;
+mod events;
 mod paused;
 mod probation;
 mod strategies;

@@ -9,12 +9,18 @@ use crate::cli::Failure;
 
 /// Writes to stdout. A reader that has seen enough, such as `head`, is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_if_read(text).map(drop)
+}
+
+/// The same. Whether more may be of interest: `false` once the reader has gone.
+pub(crate) fn print_if_read(text: &str) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
             Err(Failure::new(ExitCode::Failed, format!("stdout cannot be written to: {error}")))
         }
-        Ok(()) | Err(_) => Ok(()),
     }
 }
 
