@@ -14,9 +14,9 @@ use crate::configuration::Configuration;
 impl Primary {
     /// Looks where the configuration that counts says.
     pub(super) fn follow_reasons(&mut self) {
-        let (now, clock) = (self.clock.now(), Zoned::now());
+        let now = self.clock.now();
         let configuration = self.reading.counting();
-        self.schedule.set(&configuration.options.reload_at, now, &clock);
+        self.schedule.set(&configuration.options.reload_at, now, Zoned::now);
         let wanted = watched(configuration);
         if self.watch.differs_from(&wanted) {
             self.leave_watch();

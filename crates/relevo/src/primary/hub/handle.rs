@@ -19,8 +19,8 @@ use super::super::clock::Clock;
 use super::order::{Ends, Order, Report, Sight};
 use super::{DrainWords, Hub, Inherited};
 
-/// How many orders and how many reports wait at most.
-const QUEUE: usize = 1024;
+/// How many orders and how many reports wait at most. The channels have room for all of them from the start.
+const QUEUE: usize = 256;
 /// How many reports are taken in one round of the primary's loop.
 const AT_ONCE: usize = 64;
 
