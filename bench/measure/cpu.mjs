@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 export const cpu = {
   name: 'cpu',
   title: 'CPU for new connections',
-  what: ({ requests }) => `CPU seconds for ${requests.toLocaleString('en-US')} connections of one request each, from two \`ab\` of 50 concurrent; *auto* deals those of the first seconds itself`,
-  peers: ['bare', 'cluster', 'cluster-none', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
+  what: ({ requests }) => `CPU seconds for ${requests.toLocaleString('en-US')} connections of one request each, from two \`ab\` of 50 concurrent; *auto* deals those of the first seconds itself. Compared within each run. What one port for both workers costs by itself, bare node on one port shows`,
+  peers: ['bare', 'bare-one-port', 'cluster', 'cluster-none', 'pm2', 'relevo-auto', 'relevo-kernel', 'relevo-round-robin'],
   columns: { total: ['CPU s', 2], primary: ['primary s', 2], workers: ['workers s', 2], share: ['primary %', 2], failed: ['not served', 0] },
 
   async sample(peer, { requests, warmUpRequests }) {
@@ -24,8 +24,9 @@ export const cpu = {
   },
 
   bars: [
-    { text: 'kernel: CPU in parts of bare node’s', value: (m) => m['relevo-kernel'].total / m.bare.total, atMost: 1.10 },
-    { text: 'kernel: CPU in parts of cluster’s round robin’s', value: (m) => m['relevo-kernel'].total / m.cluster.total, atMost: 0.55 },
+    { text: 'kernel: CPU in parts of bare node’s', paired: true, value: (m) => m['relevo-kernel'].total / m.bare.total, atMost: 1.10 },
+    { text: 'kernel: CPU in parts of bare node’s on one port', paired: true, value: (m) => m['relevo-kernel'].total / m['bare-one-port'].total, atMost: 1.10 },
+    { text: 'kernel: CPU in parts of cluster’s round robin’s', paired: true, value: (m) => m['relevo-kernel'].total / m.cluster.total, atMost: 0.55 },
     { text: 'kernel: the primary’s share, %', value: (m) => m['relevo-kernel'].share, atMost: 1 },
   ],
 };

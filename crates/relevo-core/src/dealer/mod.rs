@@ -49,8 +49,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Dealer {
     now: Time,
     choice: Choice,
-    /// Whether anybody wants to know what agents count.
-    counts: bool,
     steering: Steering,
     counted: Counted,
     /// The sockets that the primary accepts from.
@@ -96,15 +94,13 @@ struct Held {
 impl Dealer {
     /// A dealer that knows of no worker and no socket. `by_load`: slots that are busier get fewer.
     pub fn new(balance: Balance, by_load: bool) -> Self {
-        let (choice, counts) = match balance {
-            Balance::Auto | Balance::LeastConnections => (Choice::Fewest, true),
-            Balance::Kernel => (Choice::Fewest, true),
-            Balance::RoundRobin | Balance::Shared => (Choice::InTurn, false),
+        let choice = match balance {
+            Balance::Auto | Balance::LeastConnections | Balance::Kernel => Choice::Fewest,
+            Balance::RoundRobin | Balance::Shared => Choice::InTurn,
         };
         Self {
             now: Time::default(),
             choice,
-            counts,
             steering: Steering::new(balance, by_load),
             counted: Counted::default(),
             members: BTreeMap::new(),
@@ -239,9 +235,8 @@ impl Dealer {
                 let hand = self.workers.entry(worker).or_insert_with(|| Hand::new(None));
                 hand.has_agent = true;
                 hand.hands_over = hands_over;
-                if self.counts {
-                    self.actions.push(DealerAction::Count { worker });
-                }
+                // Under every balance: who is handed over goes to the one with the fewest.
+                self.actions.push(DealerAction::Count { worker });
             }
             DealerEvent::Offered { worker, listener, count } => {
                 self.offered(worker, listener, count);

@@ -2,7 +2,9 @@
 
 use rustix::process::Signal;
 
+use crate::support::BALANCES;
 use crate::support::client::Connection;
+use crate::support::load::Load;
 use crate::support::ports::port;
 use crate::support::service::signal_process;
 use crate::{all_answered_by, idle, keeps, shares};
@@ -14,28 +16,36 @@ fn is_even(shares: &[u64], workers: usize, sum: u64, by: u64) -> bool {
         && shares.iter().all(|share| share.abs_diff(even) <= by)
 }
 
+/// Those that are replaced first have answered many others before the last is: that makes no difference.
 #[test]
-fn after_a_rollout_of_eight_all_have_the_same_again() {
-    let port = port();
-    let service = keeps(22, port, "-w 8").start();
-    let mut connections = idle(port, 64);
-    let rollout = service.reload();
-    assert_eq!(rollout["closed_idle"], 0, "{rollout}");
-    service.wait_until_calm();
-    service
-        .wait_for_status("64 over 8, give or take 2", |status| is_even(&shares(status), 8, 64, 2));
-    all_answered_by(2, &mut connections, &service);
+fn after_a_rollout_of_eight_all_have_the_same_again_under_every_balance() {
+    for balance in BALANCES {
+        let port = port();
+        let service = keeps(22, port, &format!("-w 8 --balance {balance}")).start();
+        let mut connections = idle(port, 64);
+        let load = Load::new().connection_per_request(4, port, "/");
+        let rollout = service.reload();
+        load.stop().assert_unnoticed(&service.log());
+        assert_eq!(rollout["closed_idle"], 0, "{balance}: {rollout}");
+        service.wait_until_calm();
+        service.wait_for_status("64 over 8, give or take 2", |status| {
+            is_even(&shares(status), 8, 64, 2)
+        });
+        all_answered_by(2, &mut connections, &service);
+    }
 }
 
 #[test]
-fn who_joins_gets_a_share_of_what_is_there() {
-    let port = port();
-    let service = keeps(22, port, "-w 1").start();
-    let mut connections = idle(port, 40);
-    assert!(service.ask("scale", &["2"]).status.success(), "{}", service.log());
-    service.wait_for_status("40 over 2, evenly", |status| is_even(&shares(status), 2, 40, 4));
-    all_answered_by(1, &mut connections, &service);
-    assert_eq!(service.status()["totals"]["closed_idle"], 0);
+fn who_joins_gets_a_share_of_what_is_there_under_every_balance() {
+    for balance in BALANCES {
+        let port = port();
+        let service = keeps(22, port, &format!("-w 1 --balance {balance}")).start();
+        let mut connections = idle(port, 40);
+        assert!(service.ask("scale", &["2"]).status.success(), "{}", service.log());
+        service.wait_for_status("40 over 2, evenly", |status| is_even(&shares(status), 2, 40, 4));
+        all_answered_by(1, &mut connections, &service);
+        assert_eq!(service.status()["totals"]["closed_idle"], 0);
+    }
 }
 
 #[test]

@@ -123,6 +123,32 @@ fn a_draining_workers_connections_go_to_the_newest_with_the_fewest() {
     assert_eq!(t.dealer.connections(WorkerId(4)), Some(5));
 }
 
+/// A worker that was there before another has had many connections by then that are gone again: they are no reason to
+/// give all to the other. Whoever deals, agents are asked to count what is open.
+#[test]
+fn what_is_open_counts_under_every_balance() {
+    use Balance::{Auto, Kernel, LeastConnections, RoundRobin, Shared};
+    for balance in [Auto, Kernel, LeastConnections, RoundRobin, Shared] {
+        let mut t =
+            Table { dealer: Dealer::new(balance, false), now: Time::default(), accepted: 0 };
+        for worker in [1, 2, 3].map(WorkerId) {
+            let agent = DealerEvent::Agent { worker, hands_over: true };
+            assert!(t.dealer.handle(t.now, agent).contains(&DealerAction::Count { worker }));
+            let _ = t.counts(worker.0, 0);
+        }
+        let _ = t.serves(2, 2, true);
+        assert_eq!(t.offers(1, 12), "credit 1 with 12", "{balance:?}");
+        for connection in 0..10 {
+            assert_eq!(t.gives(1, connection), format!("give {connection} to 2"), "{balance:?}");
+            let _ = t.placed(connection);
+        }
+        let _ = t.counts(2, 0);
+        let _ = t.serves(3, 2, true);
+        assert_eq!(t.gives(1, 10), "give 10 to 2", "{balance:?}");
+        assert_eq!(t.gives(1, 11), "give 11 to 3", "{balance:?}");
+    }
+}
+
 /// A rollout that begins meanwhile brings workers that have yet to prove themselves.
 #[test]
 fn what_is_given_to_make_shares_even_stays_in_its_generation() {
