@@ -15,6 +15,7 @@ let countingRequests = false;
 function noteArrival(message, handle) {
   const known = message.cmd === 'NODE_CLUSTER' && message.act === 'newconn' && message.relevo;
   arriving = known && handle ? { handle, idle: Number(known.idle_ms) || 0, requests: Number(known.requests) || 0 } : undefined;
+  if (arriving) quietly(writeTogether);
 }
 
 /** Published after the server has taken the connection. */

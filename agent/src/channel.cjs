@@ -10,15 +10,59 @@ function prepareChannel() {
   if (!handle || typeof handle.writeUtf8String !== 'function') return;
   ipc = handle;
   // Its class is exported by nobody: it is seen at work, with the next message of ours.
-  Object.defineProperty(ipc, 'writeUtf8String', {
-    configurable: true,
-    writable: true,
-    value: function writeUtf8String(req, ...rest) {
-      delete ipc.writeUtf8String;
-      WriteWrap = req.constructor;
-      return ipc.writeUtf8String(req, ...rest);
-    },
+  setOnChannel('writeUtf8String', (req, ...rest) => {
+    delete ipc.writeUtf8String;
+    WriteWrap = req.constructor;
+    return ipc.writeUtf8String(req, ...rest);
   });
+}
+
+const TOGETHER_MAX = 32; // lines
+const TOGETHER_MS = 2;
+
+let together; // what is to be written together: { text, requests: Node's, which want to be told }
+
+/**
+ * Node answers each arrival by two lines, and writes them one by one: during a handover that would be a third of what a
+ * worker does. So lines without a descriptor wait for each other for a moment.
+ */
+function writeTogether() {
+  if (together !== undefined || !WriteWrap || ipc.writeQueueSize > 0) return;
+  together = { text: '', requests: [] };
+  setOnChannel('writeUtf8String', (req, text, handle) => {
+    if (handle) {
+      writeNow();
+      return ipc.writeUtf8String(req, text, handle);
+    }
+    together.text += text;
+    if (together.requests.push(req) >= TOGETHER_MAX) process.nextTick(() => quietly(writeNow));
+    return 0;
+  });
+  // Without them the primary would give to somebody else what is open here.
+  setOnChannel('close', (...args) => {
+    quietly(writeNow);
+    return ipc.close(...args);
+  });
+  setTimeout(() => quietly(writeNow), TOGETHER_MS);
+}
+
+function setOnChannel(name, value) {
+  Object.defineProperty(ipc, name, { configurable: true, writable: true, value });
+}
+
+function writeNow() {
+  if (together === undefined) return;
+  const { text, requests } = together;
+  together = undefined;
+  delete ipc.writeUtf8String;
+  delete ipc.close;
+  if (requests.length === 0) return;
+  // Node waits for those only that it takes for not written yet.
+  const done = (status) => { for (const { oncomplete } of requests) if (oncomplete) oncomplete(status); };
+  const req = new WriteWrap();
+  req.oncomplete = (status) => quietly(() => done(status));
+  const error = ipc.writeUtf8String(req, text);
+  if (error !== 0 || ipc.writeQueueSize === 0) done(error);
 }
 
 /** A callback is given so that a channel that has ended tells it, instead of raising 'error' on process. */
