@@ -11,17 +11,18 @@ const quietMs = 3000;
 export const handover = {
   name: 'handover',
   title: 'Handover of idle connections',
-  what: ({ handoverConnections }) => `a reload of one worker that has ${handoverConnections.toLocaleString('en-US')} idle connections: how much longer it takes than one without any, and the 99th percentile of ${perSecond} visits a second meanwhile (a connection and a request each), in parts of what it is before`,
+  what: ({ handoverConnections }) => `a reload of one worker that has ${handoverConnections.toLocaleString('en-US')} idle connections: how much longer it takes than one without any, and the 99th percentile of ${perSecond} visits a second meanwhile (a connection and a request each), in parts of what it is before, and beside what it is in a reload without idle connections: the start of the new worker is in both`,
   peers: ['relevo-auto', 'relevo-kernel'],
   columns: {
     movedMs: ['ms longer', 0], handedOver: ['handed over', 0], closed: ['closed', 0],
-    quietMs: ['99th ms before', 1], busyMs: ['99th ms meanwhile', 1], failed: ['visits failed', 0],
+    quietMs: ['99th ms before', 1], emptyMs: ['in a reload without any', 1], busyMs: ['99th ms meanwhile', 1], failed: ['visits failed', 0],
   },
   // Longer than a sample takes.
   shapes: () => [{ workers: 1, env: { KEEP_ALIVE_MS: '120000' } }],
 
   async sample(peer, { handoverConnections }) {
-    const emptyMs = await reloadMs(peer);
+    let emptyMs;
+    const emptyTimes = await visitsDuring(peer, async () => { emptyMs = await reloadMs(peer); });
     const open = [];
     try {
       while (open.length < handoverConnections) {
@@ -37,8 +38,9 @@ export const handover = {
         handedOver: after.handed_over - before.handed_over,
         closed: after.closed_idle - before.closed_idle,
         quietMs: percentile(quietTimes, 0.99),
+        emptyMs: percentile(emptyTimes, 0.99),
         busyMs: percentile(busyTimes, 0.99),
-        failed: [...quietTimes, ...busyTimes].filter((time) => time === Infinity).length,
+        failed: [...emptyTimes, ...quietTimes, ...busyTimes].filter((time) => time === Infinity).length,
       };
     } finally {
       for (const { end } of open) end();
