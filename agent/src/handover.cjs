@@ -30,7 +30,7 @@ let canHandOver = false; // all that is needed was found in this Node
 let handoverMode = 'off'; // of the drain
 let unansweredSince; // since when there has been an offer and no credit
 
-const takenAtOnce = new WeakSet(); // sockets that Node's HTTP server took in the tick in which they were accepted
+const takenLater = new WeakSet(); // accepted sockets that no HTTP server took in the tick in which they were accepted
 const kept = new WeakSet(); // what the app wants to keep
 const keyOf = new WeakMap(); // server -> its key at the primary
 let replyKey; // of the reply to a listen() that is being handled
@@ -49,9 +49,12 @@ function prepareHandover() {
   subscribe('net.server.socket', ({ socket }) => noteTaken(socket));
 }
 
-/** Published in the tick of the accept, after the 'connection' listeners have run. */
+/**
+ * Published in the tick of the accept, after the 'connection' listeners have run, for every socket that a server accepts.
+ * The exceptions are noted, since a connection that is like all others must cost nothing.
+ */
 function noteTaken(socket) {
-  if (socket.parser && socket.bytesRead === 0 && socket.bytesWritten === 0) takenAtOnce.add(socket);
+  if (!socket.parser || socket.bytesRead > 0 || socket.bytesWritten > 0) takenLater.add(socket);
 }
 
 /** A reply to listen() is on its way to cluster, which has the server listen at once. */
@@ -73,11 +76,11 @@ function whyNotMovable({ raw, top, session }) {
   if (top !== raw || isTlsServer(raw._server)) return 'tls';
   if (session) return 'http2';
   if (top.parser === null) return 'upgraded';
-  if (!top.parser || !takenAtOnce.has(raw)) return 'late';
+  if (!top.parser || takenLater.has(raw)) return 'late';
   if (kept.has(raw)) return 'kept';
   if (top._httpMessage && isEventStream(top._httpMessage)) return 'busy_stream';
   const { server } = raw;
-  if (!server || server !== raw._server || !keyOf.has(server)) return 'late';
+  if (!server || server !== raw._server || !keyOf.has(server)) return 'late'; // handed in by hand, not accepted by it
   const list = parserListOf(server);
   if (!list || typeof list.idle !== 'function') return 'unlisted';
   if (server.maxRequestsPerSocket > 0 && !countingRequests) return 'unlisted';
