@@ -57,8 +57,8 @@ function writeNow() {
   delete ipc.writeUtf8String;
   delete ipc.close;
   if (requests.length === 0) return;
-  // Node waits for those only that it takes for not written yet.
-  const done = (status) => { for (const { oncomplete } of requests) if (oncomplete) oncomplete(status); };
+  // Node waits for those only that it takes for not written yet. Behind it may be the app, which may throw.
+  const done = (status) => { for (const one of requests) if (one.oncomplete) process.nextTick(() => one.oncomplete(status)); };
   const req = new WriteWrap();
   req.oncomplete = (status) => quietly(() => done(status));
   const error = ipc.writeUtf8String(req, text);

@@ -51,10 +51,11 @@ function prepareHandover() {
 
 /**
  * Published in the tick of the accept, after the 'connection' listeners have run, for every socket that a server accepts.
- * The exceptions are noted, since a connection that is like all others must cost nothing.
+ * The exceptions are noted, since a connection that is like all others must cost nothing. Nothing can have been read in
+ * that tick; `bytesWritten` would make an array to say what this says.
  */
 function noteTaken(socket) {
-  if (!socket.parser || socket.bytesRead > 0 || socket.bytesWritten > 0) takenLater.add(socket);
+  if (!socket.parser || socket._bytesDispatched > 0) takenLater.add(socket);
 }
 
 /** A reply to listen() is on its way to cluster, which has the server listen at once. */

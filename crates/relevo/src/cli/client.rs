@@ -203,8 +203,9 @@ impl Connection {
             let (line, body) = self.reply(id, until)?;
             match body {
                 Body::Event(event) => {
-                    let json = json_of(&line, id, "event").unwrap_or_default();
-                    if on_event(&event, &json).is_break() {
+                    let json = json_of(&line, id, "event");
+                    let json = json.or_else(|| serde_json::to_string(&event).ok());
+                    if on_event(&event, &json.unwrap_or_default()).is_break() {
                         return Ok(());
                     }
                 }

@@ -6,12 +6,13 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use relevo_config::ServiceName;
-use relevo_wire::Event;
 use relevo_wire::protocol::Verb;
+use relevo_wire::{Event, ExitCode};
 
 use super::Failure;
 use super::client::report::{finish, print_if_read, printable};
-use super::client::{self, ClientError, PATIENCE, Until};
+use super::client::{self, ClientError, Connection, PATIENCE, Until};
+use super::services::Service;
 
 /// Show what has happened to a service: starts, ends, reloads and their reports
 ///
@@ -57,12 +58,24 @@ fn show(args: &Args) -> Result<u8, Failure> {
     printed?;
     match heard {
         Ok(()) => Ok(0),
-        Err(ClientError::Closed) if args.follow => {
-            eprintln!("relevo: `{}` has ended", service.name);
-            Ok(0)
-        }
+        Err(ClientError::Closed) if args.follow => match Connection::open(&service, PATIENCE) {
+            Ok(again) if again.pid == connection.pid => Err(left_behind(&service)),
+            Ok(_) | Err(_) => {
+                eprintln!("relevo: `{}` has ended", service.name);
+                Ok(0)
+            }
+        },
         Err(error) => Err(error.into_failure(&service)),
     }
+}
+
+/// The primary keeps a bounded amount for a client that does not read.
+fn left_behind(service: &Service) -> Failure {
+    let reason = format!(
+        "`{}` runs on and has closed this connection: too much waited to be read. Read faster, or begin again with `relevo events {0} -f -n 0`",
+        service.name
+    );
+    Failure::new(ExitCode::Failed, reason)
 }
 
 /// One line, and one more for each line of detail.
