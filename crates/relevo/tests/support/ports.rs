@@ -1,9 +1,11 @@
 //! Ports that no other test uses, in this process or another.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Mutex;
+
+use relevo_sys::diag::listeners_on;
 
 /// Below the range from which the kernel hands out ports to clients.
 const FIRST: u16 = 12_000;
@@ -21,9 +23,21 @@ pub(crate) fn port() -> u16 {
         let name = SocketAddr::from_abstract_name(format!("relevo-test-port-{port}"));
         let Ok(claim) = UnixListener::bind_addr(&name.expect("a short name")) else { continue };
         taken.push(claim);
-        if TcpListener::bind(("::", port)).is_ok() {
+        if is_free(port) {
             return port;
         }
     }
     panic!("no free port");
+}
+
+/// Whether nobody listens there. Not by trying to: a child that another thread forks meanwhile has the socket, too, until
+/// it executes its program, and who then listens in earnest is told that the address is in use.
+fn is_free(port: u16) -> bool {
+    let addresses: [IpAddr; 4] = [
+        Ipv4Addr::UNSPECIFIED.into(),
+        Ipv4Addr::LOCALHOST.into(),
+        Ipv6Addr::UNSPECIFIED.into(),
+        Ipv6Addr::LOCALHOST.into(),
+    ];
+    addresses.into_iter().all(|ip| listeners_on((ip, port).into()).expect("netlink").is_empty())
 }
