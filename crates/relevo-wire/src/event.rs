@@ -27,9 +27,9 @@ pub struct Event {
     #[serde(default)]
     pub detail: Vec<String>,
     /// The whole report, where a rollout is over.
-    pub rollout: Option<Rollout>,
+    pub rollout: Option<Box<Rollout>>,
     /// The whole report, where a scaling is over.
-    pub scaling: Option<Scaling>,
+    pub scaling: Option<Box<Scaling>>,
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ pub(crate) struct About {
     pub(super) worker: Option<WorkerId>,
     pub(super) pid: Option<u32>,
     pub(super) generation: Option<Generation>,
-    pub(super) rollout: Option<Rollout>,
-    pub(super) scaling: Option<Scaling>,
+    pub(super) rollout: Option<Box<Rollout>>,
+    pub(super) scaling: Option<Box<Scaling>>,
 }
 
 /// Whose last words explain a failure.
@@ -133,15 +133,16 @@ impl From<&Notice> for About {
             Notice::HookFailed { .. } => Self::of("hook_failed"),
             Notice::HookLeftOut { .. } => Self::of("hook_left_out"),
             Notice::RolloutEnded(report) => Self {
-                rollout: Some(status::of_report(report)),
+                rollout: Some(Box::new(status::of_report(report))),
                 ..Self::generation("rollout_ended", report.generation)
             },
             Notice::Down { .. } => Self::of("down"),
             Notice::Up { .. } => Self::of("up"),
             Notice::Scaling { .. } => Self::of("scale_started"),
-            Notice::ScaleEnded(report) => {
-                Self { scaling: Some(status::of_scaling(report)), ..Self::of("scale_ended") }
-            }
+            Notice::ScaleEnded(report) => Self {
+                scaling: Some(Box::new(status::of_scaling(report))),
+                ..Self::of("scale_ended")
+            },
             Notice::NotScaled(_) => Self::of("refused"),
             Notice::AllEnded { .. } => Self::of("all_ended"),
             Notice::Stopping => Self::of("stopping"),
