@@ -34,10 +34,10 @@ fn what_it_answered_last_is_told() {
     let port = port();
     let listen = format!("listen {port}");
     let steps = Steps::new(&[&listen]);
-    let options = "-w 2 --ready http:/healthz --ready-timeout 1s --no-agent";
+    let options = "-w 2 --ready http:/healthz --ready-timeout 3s --no-agent";
     let service = steps.service(options).start();
     steps.set(&["health 503", &listen]);
-    let sentence = "was not ready within 1.0 s (--ready-timeout): GET /healthz answered 503, and 2xx is wanted";
+    let sentence = "was not ready within 3.0 s (--ready-timeout): GET /healthz answered 503, and 2xx is wanted";
     assert_refused(&service, &[], sentence);
     assert_eq!(get(port, "/healthz").map(|response| response.status), Ok(200));
 }

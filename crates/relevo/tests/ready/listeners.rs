@@ -17,12 +17,12 @@ fn a_missing_address_is_named_with_the_flag_that_accepts_it() {
     let [kept, dropped, new] = [port(), port(), port()];
     let listen = |port: u16| format!("listen {port}");
     let steps = Steps::new(&[&listen(kept), &listen(dropped)]);
-    let service = steps.service("-w 2 --ready-timeout 1s --probation 100ms").start();
+    let service = steps.service("-w 2 --ready-timeout 3s --probation 100ms").start();
     let load = Load::new().keep_alive(10, kept, "/").settled();
     let load = load.connection_per_request(4, kept, "/");
     steps.set(&[&listen(kept), &listen(new)]);
     let sentence = format!(
-        "did not listen on 127.0.0.1:{dropped} within 1.0 s (--ready-timeout): the worker before it did; where that is to change, use `relevo reload --listeners changed`"
+        "did not listen on 127.0.0.1:{dropped} within 3.0 s (--ready-timeout): the worker before it did; where that is to change, use `relevo reload --listeners changed`"
     );
     assert_refused(&service, &[], &sentence);
     assert_eq!(get(dropped, "/").map(|response| response.status), Ok(200));

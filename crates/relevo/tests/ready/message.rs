@@ -53,11 +53,11 @@ fn who_says_it_late_gets_no_connection_before() {
 fn who_never_says_it_is_refused_and_nothing_is_lost() {
     let port = port();
     let steps = Steps::new(&[&listen(port), "ready"]);
-    let service = steps.service("-w 2 --ready message --ready-timeout 1s").start();
+    let service = steps.service("-w 2 --ready message --ready-timeout 3s").start();
     let load = Load::new().keep_alive(10, port, "/").settled();
     let load = load.connection_per_request(4, port, "/");
     steps.set(&[&listen(port), "message \"steady\""]);
-    let sentence = "did not say that it is ready within 1.0 s (--ready-timeout): under --ready message an app calls `process.send('ready')`";
+    let sentence = "did not say that it is ready within 3.0 s (--ready-timeout): under --ready message an app calls `process.send('ready')`";
     assert_refused(&service, &[], sentence);
     steps.set(&[&listen(port), "ready"]);
     service.reload();

@@ -78,9 +78,9 @@ fn who_never_says_it_is_refused() {
     let port = port();
     let listen = format!("listen {port}");
     let steps = Steps::new(&[&listen, "notify READY=1"]);
-    let service = steps.service("-w 1 --ready notify --ready-timeout 1s").start();
+    let service = steps.service("-w 1 --ready notify --ready-timeout 3s").start();
     steps.set(&[&listen, "ready"]);
-    assert_refused(&service, &[], "did not send READY=1 within 1.0 s (--ready-timeout)");
+    assert_refused(&service, &[], "did not send READY=1 within 3.0 s (--ready-timeout)");
     wait_for_workers(&service, &[("ready", 1)]);
 }
 
