@@ -1,5 +1,6 @@
 //! `relevo events`: what has happened to a service, and what happens.
 
+use std::cell::LazyCell;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -48,7 +49,8 @@ fn show(args: &Args) -> Result<u8, Failure> {
     let (service, mut connection) = client::open(args.name.as_ref())?;
     let deadline = if args.follow { None } else { Instant::now().checked_add(PATIENCE) };
     let verb = Verb::Events { follow: args.follow, last: args.last };
-    let zone = TimeZone::system();
+    // JSON needs none, and it is looked up among all that the machine has.
+    let zone = LazyCell::new(TimeZone::system);
     let mut printed = Ok(true);
     let heard = connection.hear(verb, Until { deadline, interrupt: None }, &mut |event, json| {
         let text = if args.json { format!("{json}\n") } else { lines(event, &zone) };

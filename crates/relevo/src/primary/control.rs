@@ -253,9 +253,8 @@ impl Control {
             state.follows = Some((id, first));
             self.tell_followers(history);
         } else {
-            let lines = history.since(first).flat_map(|event| event_line(id, event));
-            let lines: Vec<u8> = lines.chain(Reply::ok(id, Nothing {}).to_line()).collect();
-            self.send(client, &lines);
+            self.send(client, &event_lines(id, history, first));
+            self.send(client, &Reply::ok(id, Nothing {}).to_line());
         }
     }
 
@@ -266,8 +265,7 @@ impl Control {
             if let Some((id, told)) = &mut state.follows
                 && *told < history.last()
             {
-                let lines = history.since(*told).flat_map(|event| event_line(*id, event));
-                due.push((*client, lines.collect::<Vec<u8>>()));
+                due.push((*client, event_lines(*id, history, *told)));
                 *told = history.last();
             }
         }
@@ -446,8 +444,9 @@ impl Control {
     }
 }
 
-fn event_line(id: u64, event: &relevo_wire::Event) -> Vec<u8> {
-    Reply::event(id, event.clone()).to_line()
+/// What has happened since the event of this number.
+fn event_lines(id: u64, history: &History, since: u64) -> Vec<u8> {
+    history.since(since).flat_map(|event| Reply::event(id, event.clone()).to_line()).collect()
 }
 
 fn rolled_out(id: u64, report: &RolloutReport, last_words: Vec<String>) -> Vec<u8> {

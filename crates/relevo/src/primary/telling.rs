@@ -12,8 +12,7 @@ impl Primary {
         let pid = |worker| self.processes.pid_for_log(worker);
         let (line, about) = (log::line(notice, pid), About::from(notice).with_pid(pid));
         let words = Culprit::of(notice).map(|culprit| self.last_words(culprit));
-        self.output.say(&line);
-        self.history.note(about, &line, &words.unwrap_or_default());
+        self.put(about, &line, &words.unwrap_or_default());
     }
 
     /// What the dealer has to tell.
@@ -22,23 +21,25 @@ impl Primary {
         let pid = |worker| self.processes.pid_for_log(worker);
         let line = log::dealer_line(notice, pid, |listener| view.address(listener));
         let about = About::from(notice).with_pid(pid);
-        self.output.say(&line);
-        self.history.note(about, &line, &[]);
+        self.put(about, &line, &[]);
     }
 
     /// A line of the shell's own.
     pub(super) fn say(&mut self, text: &str) {
-        self.output.say(text);
-        self.history.note(About::of("note"), text, &[]);
+        self.put(About::of("note"), text, &[]);
     }
 
     /// A wish that is not granted.
     pub(super) fn say_refused(&mut self, failure: &Failure) {
-        self.output.say(&failure.reason);
+        self.put(About::of("refused"), &failure.reason, &failure.detail);
         for line in &failure.detail {
             self.output.say(&format!("    {line}"));
         }
-        self.history.note(About::of("refused"), &failure.reason, &failure.detail);
+    }
+
+    fn put(&mut self, about: About, line: &str, detail: &[String]) {
+        self.output.say(line);
+        self.history.note(about, line, detail);
     }
 
     /// What they wrote last, oldest first.
