@@ -164,6 +164,13 @@ fn what_is_not_built_is_not_known() {
     ] {
         check(command, 2, &["there is no command", command]);
     }
+    check("events -n abc", 2, &["--last: `abc` is not a whole number", "as in `--last 20`"]);
+    check(
+        "events -n 99999999999999999999",
+        2,
+        &["--last: `99999999999999999999` is too large", "`--last 20`"],
+    );
+    check("prove http://127.0.0.1/ --reloads 1e3", 2, &["--reloads: `1e3` is not a whole number"]);
     check("run --xyzzy kitchen.js", 2, &["there is no option", "relevo run --help"]);
     check("reload --frobnicate", 2, &["there is no option", "relevo reload --help"]);
     check("stop one two", 2, &["`two` is one argument too many"]);

@@ -1,5 +1,7 @@
 //! What clap finds wrong with a command line, said in one sentence like every other error.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Failure;
@@ -34,7 +36,16 @@ fn invalid_value(error: &clap::Error) -> Option<String> {
     let argument = text(error, ContextKind::InvalidArg)?;
     let option = option_name(&argument);
     let why = std::error::Error::source(error)?;
-    Some(format!("{option}: {why}"))
+    let Some(number) = why.downcast_ref::<ParseIntError>() else {
+        return Some(format!("{option}: {why}"));
+    };
+    let given = text(error, ContextKind::InvalidValue)?;
+    let what = if *number.kind() == IntErrorKind::PosOverflow {
+        "is too large"
+    } else {
+        "is not a whole number in digits"
+    };
+    Some(format!("{option}: `{given}` {what}: write it as in `{option} 20`"))
 }
 
 fn missing_value(error: &clap::Error) -> Option<String> {
