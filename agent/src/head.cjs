@@ -43,9 +43,9 @@ const KINDS = ['request', 'upload', 'event_stream', 'websocket', 'idle', 'idle_t
 const MOVING = KINDS.indexOf('moving');
 const QUIET = ['idle', 'idle_tls', 'moving'].map((kind) => KINDS.indexOf(kind)); // no work
 
-const quietly = (action) => {
+const quietly = (action, argument) => {
   try {
-    return action();
+    return action(argument);
   } catch {
     return undefined; // The app matters more than anything that the agent could say about it.
   }
